@@ -1,0 +1,1 @@
+"""The backends. Each supplies only actions; order, retries, time-outs, journal and signals belong to the engine."""

@@ -1,0 +1,180 @@
+"""The contract of a backend, and the run's side of it.
+
+An architect supplies only the actions, each a promise about one thing. Order, retries, time-outs, the ledger and signals
+belong to the engine: one Run is the only caller of its architect.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .channel import Channel, download
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+    from .config import TaskArgs
+
+
+class Presence(StrEnum):
+    """What a look at the server found. `unknown` is an answer: the backend could not be asked."""
+
+    UP = "up"
+    DOWN = "down"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something that an architect created, or is about to create, and that must go.
+
+    `name` alone must suffice to find it (with the run id), since a crash may come between announcing and creating; `facts`
+    are what was learned later, such as a process id and its start time. Values of `facts` are JSON values.
+    """
+
+    kind: str
+    name: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_facts(self, **facts: Any) -> Resource:
+        """A copy that knows more."""
+        return replace(self, facts={**self.facts, **facts})
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something at the provider that carries falsework's mark, whether or not a ledger knows of it."""
+
+    run_id: str
+    kind: str
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Guarantees:
+    """Which lines of the promise a backend keeps without a launcher. The docs print this table."""
+
+    dies_with_lease: bool
+    """The server ends itself, and what it runs in, when its lease and grace have passed."""
+    disk_survives_restart: bool
+    """What the router wrote is there after a restart."""
+    found_without_ledger: bool
+    """`leftovers` finds what stands even if the ledger is lost."""
+    resumable: bool
+    """A new launcher can take up the live server."""
+
+
+@dataclass(frozen=True)
+class ArchitectArgs:
+    """The `architect:` section of a task file. A subclass adds its fields; its annotations become the schema."""
+
+    type: str
+
+
+@dataclass
+class Site:
+    """The run's side of the contract: all that an architect may know and keep. An architect has no state besides it.
+
+    `announce`, `learn` and `forget` are durable when they return.
+    """
+
+    run_id: str
+    args: Any
+    task: TaskArgs
+    directory: Path
+    token: str
+    log: logging.LoggerAdapter[logging.Logger] | logging.Logger
+    url: str | None = None
+    resources: list[Resource] = field(default_factory=list)
+    record: Callable[[Resource, bool], Awaitable[None]] | None = None
+    """Writes a resource and whether it stands to the ledger; None keeps it in memory only."""
+
+    async def announce(self, resource: Resource) -> None:
+        """Say what is about to be created, before creating it."""
+        await self._record(resource, True)
+
+    async def learn(self, resource: Resource, **facts: Any) -> Resource:
+        """Add to what is known of an announced resource; returns it."""
+        known = resource.with_facts(**facts)
+        await self._record(known, True)
+        return known
+
+    async def forget(self, resource: Resource) -> None:
+        """Say that a resource is gone, after seeing that it is."""
+        await self._record(resource, False)
+
+    def standing(self, kind: str) -> list[Resource]:
+        """The recorded resources of a kind that are not known to be gone, newest first."""
+        return [resource for resource in reversed(self.resources) if resource.kind == kind]
+
+    async def _record(self, resource: Resource, stands: bool) -> None:
+        if self.record is not None:
+            await self.record(resource, stands)
+        others = [r for r in self.resources if (r.kind, r.name) != (resource.kind, resource.name)]
+        self.resources[:] = [*others, resource] if stands else others
+
+
+class Architect(ABC):
+    """A backend. Found by name through the entry-point group `falsework.architects`; constructed without arguments."""
+
+    ArgsClass: ClassVar[type[ArchitectArgs]]
+    guarantees: ClassVar[Guarantees]
+
+    @classmethod
+    @abstractmethod
+    async def assert_task_args(cls, args: Any, task: TaskArgs) -> None:
+        """Preflight: credentials, tools, names, ports. Creates nothing; raises ConfigError that says what to do."""
+
+    @abstractmethod
+    async def prepare(self, site: Site) -> Bundle:
+        """Make the bundle under `site.directory`. Files only; no network that a lock file does not pin. May be repeated."""
+
+    @abstractmethod
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        """Put the server up from the sealed bundle and return its public URL once it answers with this run's id.
+
+        Announces each resource before making it. Raises TransientError where another attempt may help, DeployFailed
+        where it would not. Whatever it made when it was cancelled or failed is `shutdown`'s to take down.
+        """
+
+    @abstractmethod
+    async def probe(self, site: Site) -> Presence:
+        """Look at the server. Changes nothing, never raises for a server that is away."""
+
+    @abstractmethod
+    def get_channels(
+        self,
+        site: Site,
+        on_channel_open: Callable[[str], None],
+        on_catastrophic_disconnect: Callable[[str], None],
+        on_message: Callable[[str, Any], None],
+    ) -> list[Channel]:
+        """The connections to the deployed server, one a router, not yet open."""
+
+    async def download_file(self, site: Site, filename: str, save_dir: Path) -> Path:
+        """Fetch an uploaded file. It appears under `save_dir` whole or not at all. Raises ChannelError."""
+        if site.url is None:
+            raise ValueError("download_file is legal once the run is deployed")
+        return await download(site.url, filename, save_dir, site.token)
+
+    async def cleanup(self, site: Site) -> None:
+        """Remove what deploying needed and running does not. May be repeated."""
+
+    @abstractmethod
+    async def shutdown(self, site: Site) -> None:
+        """Take down everything recorded, graceful first, then forceful. Returns once it was seen to be gone.
+
+        Gone is success; repeating it is quiet; works from `site.resources` alone in a new process, and for a deploy that
+        was cut off anywhere. Raises what went wrong, as one ShutdownFailed if it was several things.
+        """
+
+    @abstractmethod
+    async def leftovers(self) -> list[Leftover]:
+        """What carries falsework's mark at the provider, ledger or no ledger. Changes nothing."""

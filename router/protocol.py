@@ -1,0 +1,199 @@
+"""The packets, statuses, limits and close codes of the wire. No I/O, no clock, no state.
+
+What a packet means is the switchboard's business; how it travels is the server's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import msgspec
+
+PROTOCOL = 1
+LAUNCHER_SUBJECT = "mephisto"
+"""The subject of a launcher's `alive`, as Mephisto's launcher says it."""
+
+# Packet types, from pages, to pages, from and to the launcher.
+ALIVE = "alive"
+HEARTBEAT = "heartbeat"
+UPDATE_STATUS = "update_status"
+CLIENT_BOUND_LIVE_UPDATE = "client_bound_live_update"
+MEPHISTO_BOUND_LIVE_UPDATE = "mephisto_bound_live_update"
+REQUEST_STATUSES = "request_statuses"
+RETURN_STATUSES = "return_statuses"
+REGISTER_AGENT = "register_agent"
+AGENT_DETAILS = "agent_details"
+SUBMIT_ONBOARDING = "submit_onboarding"
+SUBMIT_UNIT = "submit_unit"
+SUBMIT_METADATA = "submit_metadata"
+LOG_ERROR = "log_error"
+WELCOME = "welcome"
+ACK = "ack"
+LEASE = "lease"
+DRAIN = "drain"
+BYE = "bye"
+ERROR = "error"
+
+# Close codes of the router's own.
+MALFORMED = 4400
+BAD_TOKEN = 4401
+DISPLACED = 4409
+POLICY = 1008
+TOO_SLOW = 4408
+
+# Statuses of an agent (protocol §5).
+NONE = "none"
+WORKING = frozenset({"onboarding", "waiting", "in task"})
+TAKEN = frozenset({"completed", "approved", "soft_rejected", "rejected"})
+"""The agent's work is in the launcher's hands: another submission is refused."""
+DISCONNECT = "disconnect"
+STATUSES = (
+    frozenset({NONE, "accepted", DISCONNECT, "timeout", "partner disconnect", "expired", "returned"}) | WORKING | TAKEN
+)
+
+_EMPTY = msgspec.Raw(b"{}")
+
+
+class Packet(msgspec.Struct, gc=False):
+    """What anyone may say over a socket. `data` is passed on as it came, without parsing it."""
+
+    packet_type: str
+    subject_id: str | None = None
+    data: msgspec.Raw = _EMPTY
+    client_timestamp: float | None = None
+    server_timestamp: float | None = None
+    router_incoming_timestamp: float | None = None
+    router_outgoing_timestamp: float | None = None
+    number: int | None = None
+
+
+class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
+    """What the router says: a packet that always has a type, a subject and data, as Mephisto's channel demands."""
+
+    packet_type: str
+    subject_id: str
+    data: Any
+    client_timestamp: float | None = None
+    server_timestamp: float | None = None
+    router_incoming_timestamp: float | None = None
+    router_outgoing_timestamp: float | None = None
+    number: int | None = None
+
+
+class Hello(msgspec.Struct):
+    """The data of a launcher's first `alive`. A launcher that knows only Mephisto's packets says none of it."""
+
+    token: str | None = None
+    protocol: int = 0
+    epoch: int = 0
+    acked: dict[str, int] = {}
+    lease: float | None = None
+
+
+class AgentDetails(msgspec.Struct):
+    """What the router reads of an `agent_details`; the page gets all of it."""
+
+    request_id: str
+    agent_id: str | None = None
+
+
+class StatusUpdate(msgspec.Struct):
+    """The data of an `update_status`."""
+
+    status: str
+
+
+class Acknowledgement(msgspec.Struct):
+    """The data of an `ack`: everything of this epoch up to `number` is safe with the launcher."""
+
+    router_epoch: str
+    number: int
+
+
+class LeaseRenewal(msgspec.Struct):
+    """The data of a `lease`: how long the server may go on unheard, in seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a router takes and how long it waits. Bytes and seconds. Any of them can be set with `--limit NAME=VALUE`."""
+
+    frame: int = 1 << 20
+    """One WebSocket frame, either way."""
+    submission: int = 32 << 20
+    """The JSON of one HTTP request."""
+    upload: int = 100 << 20
+    """One uploaded file."""
+    upload_files: int = 20
+    """Files in one submission."""
+    request_deadline: float = 120.0
+    """How long a page's request waits for the launcher's answer."""
+    away_deadline: float = 10.0
+    """How long a page's request waits for a launcher that is not connected."""
+    silence: float = 15.0
+    """A working agent whose page was not heard for this long is disconnected."""
+    ping: float = 20.0
+    """WebSocket pings, both ways."""
+    page_queue: int = 1000
+    """Live updates kept for an agent whose page is away; the oldest go first."""
+    launcher_queue: int = 20_000
+    """Packets kept for a launcher that is away; the oldest go first."""
+    launcher_queue_bytes: int = 64 << 20
+    waiting: int = 10_000
+    """Requests held open at once."""
+    peer_bytes: int = 16 << 20
+    """What one slow reader may leave unread before it is dropped."""
+    peer_stall: float = 20.0
+    """How long a slow reader may stay behind before it is dropped."""
+    sockets_per_agent: int = 4
+    outbox_window: int = 4 << 20
+    """Bytes of durable packets on the way to the launcher and not yet acknowledged."""
+
+    def override(self, settings: dict[str, str]) -> Limits:
+        """A copy with the named limits set. Raises ValueError for a name that is none, or a value that is no positive number."""
+        kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        for name, value in settings.items():
+            if name not in kinds:
+                raise ValueError(f"{name!r} is no limit; the limits are {', '.join(kinds)}")
+            if not re.fullmatch(r"\d+(\.\d+)?", value) or float(value) <= 0:
+                raise ValueError(f"limit {name}: {value!r} is no positive number")
+        return replace(self, **{name: kinds[name](float(value)) for name, value in settings.items()})
+
+
+class Refused(Exception):
+    """A request that is not served: the HTTP status, a word for programs and a sentence for the worker."""
+
+    def __init__(self, status: int, error: str, message: str, retry_after: int | None = None) -> None:
+        self.status, self.error, self.message, self.retry_after = status, error, message, retry_after
+        super().__init__(message)
+
+
+class Malformed(ValueError):
+    """Bytes that are no packet; says what was expected."""
+
+
+_frame = msgspec.json.Decoder(Packet | list[Packet])
+encode = msgspec.json.Encoder().encode
+
+
+def decode_frame(frame: bytes) -> list[Packet]:
+    """The packets of a frame: one packet, or an array of them. Raises Malformed.
+
+    `data` still points into `frame`, so the frame must not be changed while a packet is in use.
+    """
+    try:
+        if not frame.isascii():
+            frame.decode()
+        packets = _frame.decode(frame)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not a packet or an array of packets: {error}") from error
+    return packets if type(packets) is list else [packets]  # type: ignore[list-item]
+
+
+def encode_frame(packets: list[bytes]) -> bytes:
+    """One frame of packets that are encoded already."""
+    return packets[0] if len(packets) == 1 else b"[" + b",".join(packets) + b"]"
