@@ -11,7 +11,6 @@ FalseworkError
 ├── BundleError          the files to ship are not the files that were sealed
 ├── ChannelError         the connection to a router
 │   └── ConnectFailed
-├── JournalError         a file of records that was damaged
 └── LedgerError          the durable record of runs
 
 An error carries its facts as attributes, builds its sentence from them, and says what to do next.
@@ -101,10 +100,6 @@ class ChannelError(FalseworkError):
 
 class ConnectFailed(ChannelError):
     """No channel could be opened to the deployed server."""
-
-
-class JournalError(FalseworkError):
-    """A file of durable records is damaged in the middle (a torn last line is mended, not an error)."""
 
 
 class LedgerError(FalseworkError):

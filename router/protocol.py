@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -53,6 +53,7 @@ STATUSES = (
     frozenset({NONE, "accepted", DISCONNECT, "timeout", "partner disconnect", "expired", "returned"}) | WORKING | TAKEN
 )
 
+T = TypeVar("T")
 _EMPTY = msgspec.Raw(b"{}")
 
 
@@ -67,6 +68,21 @@ class Packet(msgspec.Struct, gc=False):
     router_incoming_timestamp: float | None = None
     router_outgoing_timestamp: float | None = None
     number: int | None = None
+    files: list[UploadedFile] = []
+    data_file: str | None = None
+
+
+class UploadedFile(msgspec.Struct, frozen=True):
+    """A file that the router received: `filename` is the router's own name for it, the rest is what the worker said."""
+
+    fieldname: str
+    originalname: str
+    encoding: str
+    mimetype: str
+    destination: str
+    filename: str
+    path: str
+    size: int
 
 
 class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
@@ -80,6 +96,10 @@ class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
     router_incoming_timestamp: float | None = None
     router_outgoing_timestamp: float | None = None
     number: int | None = None
+    files: list[UploadedFile] = []
+    """The router's own word for what was uploaded with a submission; `data` is the worker's and proves nothing."""
+    data_file: str | None = None
+    """Where the data is too large for a frame: the name under which `/download_file/` has it."""
 
 
 class Hello(msgspec.Struct):
@@ -176,8 +196,9 @@ class Malformed(ValueError):
     """Bytes that are no packet; says what was expected."""
 
 
-_frame = msgspec.json.Decoder(Packet | list[Packet])
 encode = msgspec.json.Encoder().encode
+_frame = msgspec.json.Decoder(Packet | list[Packet])
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..(\\u[dD][c-fC-F]..)?|u[dD][c-fC-F]..|.)", re.DOTALL)
 
 
 def decode_frame(frame: bytes) -> list[Packet]:
@@ -185,13 +206,32 @@ def decode_frame(frame: bytes) -> list[Packet]:
 
     `data` still points into `frame`, so the frame must not be changed while a packet is in use.
     """
+    packets = decode(frame, _frame, "a packet or an array of packets")
+    return packets if isinstance(packets, list) else [packets]
+
+
+def decode(text: bytes, decoder: msgspec.json.Decoder[T], expected: str) -> T:
+    """Decode JSON of a foreign hand. Raises Malformed, which says what was expected.
+
+    Half a surrogate pair is mended to U+FFFD: a text field with a maximum length cuts an emoji in two, and browsers send it.
+    """
     try:
-        if not frame.isascii():
-            frame.decode()
-        packets = _frame.decode(frame)
+        if not text.isascii():
+            text.decode()
+        try:
+            return decoder.decode(text)
+        except msgspec.DecodeError:
+            mended = _ESCAPE.sub(_mend_surrogate, text)
+            if mended == text:
+                raise
+            return decoder.decode(mended)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"not a packet or an array of packets: {error}") from error
-    return packets if type(packets) is list else [packets]  # type: ignore[list-item]
+        raise Malformed(f"expected {expected}: {error}") from error
+
+
+def _mend_surrogate(escape: re.Match[bytes]) -> bytes:
+    text = escape[0]
+    return b"\\ufffd" if text[1:2] == b"u" and len(text) == 6 else text
 
 
 def encode_frame(packets: list[bytes]) -> bytes:

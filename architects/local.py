@@ -1,0 +1,372 @@
+"""The server on this machine: the router as a process of its own that outlives its launcher.
+
+What a process is, and how it is known again and ended, is in process.py. Only the router written in Python is started here
+so far; another one is another row of `ROUTERS` and another word in `LocalArgs.router`.
+
+In the run's directory: `bundle/`, `data/` (what workers handed in, until the launcher has it), `router.log`, `token`. The
+token goes with the server; the rest is the user's and is never deleted here. There is nothing to clean up after a deploy:
+the router serves its pages from the bundle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+import aiohttp
+
+import falsework.router
+from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
+from falsework.engine.bundle import Bundle
+from falsework.engine.channel import Channel, WebSocketChannel
+from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, Problem, ShutdownFailed, TransientError
+from falsework.engine.fields import Duration, format_duration, parse_duration, parse_size
+from falsework.router.protocol import Limits
+
+from . import process
+from .process import ProcessIdentity
+
+if TYPE_CHECKING:
+    from falsework.engine.config import TaskArgs
+
+PROCESS = "process"
+"""The kind of the one resource; its name is the run id."""
+
+ANSWER_LIMIT = 5.0
+"""Seconds for a server on this machine to answer one request, however busy the machine is."""
+ASK_LIMIT = 1.0
+"""Seconds for whoever holds a wanted port to say who it is."""
+IMPORT_LIMIT = 30.0
+"""Seconds for another Python to import the router's dependencies."""
+
+IMPORTS = "import sys, aiohttp, msgspec; sys.exit(sys.version_info < (3, 11))"
+"""What another Python must be able to do."""
+
+
+def read_limits(limits: Mapping[str, Any]) -> dict[str, str]:
+    """The router's limits as its command line takes them; `100MiB` and `30s` are read. Raises ValueError."""
+    read = {name: _plain(name, value) for name, value in limits.items()}
+    Limits().override(read)
+    return read
+
+
+@dataclass(frozen=True)
+class LocalArgs(ArchitectArgs):
+    """`architect: {type: local, …}`."""
+
+    router: Literal["python"] = "python"
+    port: int = field(default=0, metadata={"min": 0, "max": 65535})
+    """0: a free one."""
+    host: str = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 for every network that this machine is in."""
+    public_url: str | None = None
+    """What workers open, where a tunnel or a proxy leads to this machine. Default: the host and port themselves."""
+    python: str | None = None
+    """The interpreter that runs the router; it needs aiohttp and msgspec. Default: the launcher's own."""
+    limits: dict[str, Any] = field(default_factory=dict, metadata={"check": read_limits})
+    """The router's limits by name, see `falsework.router.protocol.Limits`."""
+    outbox: Literal["disk", "launcher"] = "disk"
+    ready_timeout: Duration = 20.0
+    """How long the server may take to say that it is ready."""
+    stop_grace: Duration = 5.0
+    """How long the server may take to drain and end before it is killed."""
+
+
+class LocalArchitect(Architect):
+    """Runs the server on this machine."""
+
+    ArgsClass: ClassVar[type[ArchitectArgs]] = LocalArgs
+    guarantees: ClassVar[Guarantees] = Guarantees(
+        dies_with_lease=True, disk_survives_restart=True, found_without_ledger=True, resumable=True
+    )
+    router_source: ClassVar[Path] = Path(falsework.router.__path__[0])
+    """The package directory that is shipped as `router/`."""
+    router_leaves_out: ClassVar[Sequence[str]] = ("node",)
+
+    @classmethod
+    async def assert_task_args(cls, args: LocalArgs, task: TaskArgs) -> None:
+        """Check limits, public URL, interpreter, host and port. A fixed port must be free; nothing is left listening."""
+        problems = [*_problems_of_limits(args), *_problems_of_public_url(args)]
+        problems += await asyncio.to_thread(_problems_of_python, args)
+        problems += await _problems_of_address(args)
+        if problems:
+            raise ConfigError(*problems)
+
+    async def prepare(self, site: Site) -> Bundle:
+        """Copy the router and the task's static directory into the bundle."""
+        site.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await asyncio.to_thread(
+            Bundle.make,
+            site.directory,
+            site.run_id,
+            router=site.args.router,
+            router_source=self.router_source,
+            router_leaves_out=self.router_leaves_out,
+            start=ROUTERS[site.args.router](site.args),
+            environment=(process.RUN_ID,),
+            static=Path(site.task.static),
+            task_config={**site.task.config, "task_name": site.task.name},
+        )
+
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        """Start the sealed bundle's router. Ready is what it says itself and then proves by answering with the run id.
+
+        Raises DeployFailed if it ends first or somebody else answers, TransientError if it takes too long; both carry the
+        last lines of its log.
+        """
+        await asyncio.to_thread(bundle.seal)
+        command = router_command(bundle.start, site, _write_token(site))
+        resource = Resource(PROCESS, site.run_id)
+        await site.announce(resource)
+        environment = _environment()
+        log = site.directory / "router.log"
+        with process.start(command, cwd=bundle.directory, env=environment, run_id=site.run_id, log=log) as started:
+            identity = started.identity
+            resource = await site.learn(resource, pid=identity.pid, started=identity.started)
+            ready = await started.ready_line(site.args.ready_timeout, "architect.ready_timeout")
+            port = _port_of(ready, site.run_id)
+            await site.learn(resource, port=port)
+            await _assert_answers(_url(site.args.host, port), started)
+        return site.args.public_url or _url(site.args.host, port)
+
+    async def probe(self, site: Site) -> Presence:
+        """Gone: no process carries the run id. Down: one does, but does not answer. Unknown: it may not be looked at."""
+        try:
+            standing = await asyncio.to_thread(_stands, site)
+        except ArchitectError:
+            return Presence.UNKNOWN
+        if not standing:
+            return Presence.GONE
+        url = _local_url(site)
+        answering = url is not None and await run_id_at(url, ANSWER_LIMIT) == site.run_id
+        return Presence.UP if answering else Presence.DOWN
+
+    def get_channels(
+        self,
+        site: Site,
+        on_channel_open: Callable[[str], None],
+        on_catastrophic_disconnect: Callable[[str], None],
+        on_message: Callable[[str, Any], None],
+    ) -> list[Channel]:
+        """One channel to the one router, past any tunnel."""
+        url = _local_url(site) or site.url
+        if url is None:
+            raise ValueError("get_channels is legal once the run is deployed")
+        return [
+            WebSocketChannel(
+                site.run_id,
+                url,
+                token=site.token,
+                epoch=site.epoch,
+                on_channel_open=on_channel_open,
+                on_catastrophic_disconnect=on_catastrophic_disconnect,
+                on_message=on_message,
+            )
+        ]
+
+    async def shutdown(self, site: Site) -> None:
+        """End every process that was recorded or that carries the run id. The log and the data stay where they are."""
+        failures = await _terminate_all(site, _recorded(site))
+        strays = await asyncio.to_thread(process.find, site.run_id)
+        failures += await _terminate_all(site, strays)
+        if strays and not failures and (standing := await asyncio.to_thread(process.find, site.run_id)):
+            failures.append(ArchitectError(f"run {site.run_id} starts anew as fast as it is ended: {standing}"))
+        if failures:
+            raise ShutdownFailed(f"the server of run {site.run_id} still stands on this machine", failures)
+        _token_file(site).unlink(missing_ok=True)
+        for resource in site.standing(PROCESS):
+            await site.forget(resource)
+
+    async def leftovers(self) -> list[Leftover]:
+        """Every router on this machine that was started for a run: marked in its environment and on its command line."""
+        marked = await asyncio.to_thread(process.marked)
+        return [
+            Leftover(found.run_id, PROCESS, found.run_id, f"process {found.identity.pid}: {' '.join(found.command)}")
+            for found in marked
+            if f"--run-id={found.run_id}" in found.command
+        ]
+
+
+def python_router(args: LocalArgs) -> tuple[str, ...]:
+    """The start command of the router written in Python, to be run in the bundle."""
+    return (args.python or sys.executable, "-m", "router", "--static", "static")
+
+
+ROUTERS: dict[str, Callable[[LocalArgs], tuple[str, ...]]] = {"python": python_router}
+"""The start command of each router by its name in the task file."""
+
+
+def router_command(start: Sequence[str], site: Site, token_file: Path) -> list[str]:
+    """The start command with what belongs to this run and this machine. The token itself is never on a command line."""
+    args: LocalArgs = site.args
+    return [
+        *start,
+        f"--data={site.directory.resolve() / 'data'}",
+        f"--port={args.port}",
+        f"--host={args.host}",
+        f"--run-id={site.run_id}",
+        f"--token-file={token_file.resolve()}",
+        f"--lease={format_duration(site.lease)}",
+        f"--grace={format_duration(site.grace)}",
+        f"--outbox={args.outbox}",
+        *(f"--limit={name}={value}" for name, value in read_limits(args.limits).items()),
+    ]
+
+
+async def run_id_at(url: str, limit: float) -> str | None:
+    """The run whose server answers at `url` within `limit` seconds; None if nothing answers, or something else does."""
+    timeout = aiohttp.ClientTimeout(total=limit)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/is_alive") as answer:
+            said = json.loads(await answer.content.read(1 << 12))
+    except (aiohttp.ClientError, OSError, ValueError):
+        return None
+    run_id = said.get("run_id") if isinstance(said, dict) else None
+    return run_id if isinstance(run_id, str) else None
+
+
+def _plain(name: str, value: Any) -> str:
+    kind = type(getattr(Limits(), name, None))
+    if kind is int:
+        return str(parse_size(value))
+    return f"{Decimal(repr(parse_duration(value))):f}" if kind is float else str(value)
+
+
+def _problems_of_limits(args: LocalArgs) -> Iterable[Problem]:
+    try:
+        read_limits(args.limits)
+    except ValueError as error:
+        yield Problem(str(error), key="architect.limits")
+
+
+def _problems_of_public_url(args: LocalArgs) -> Iterable[Problem]:
+    if args.public_url is None:
+        return
+    parts = urlsplit(args.public_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        yield Problem(f"{args.public_url!r} is no URL such as https://tasks.example.org", key="architect.public_url")
+
+
+def _problems_of_python(args: LocalArgs) -> list[Problem]:
+    if args.python is None or args.python == sys.executable:
+        return []
+    if shutil.which(args.python) is None:
+        return [Problem(f"{args.python!r} is no program on this machine", key="architect.python")]
+    try:
+        check = subprocess.run([args.python, "-c", IMPORTS], capture_output=True, timeout=IMPORT_LIMIT, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [Problem(f"{args.python!r} does not work: {error}", key="architect.python")]
+    if check.returncode == 0:
+        return []
+    said = check.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it is older than Python 3.11"]
+    advice = f"install what the router needs: {args.python} -m pip install aiohttp msgspec"
+    return [Problem(f"{args.python!r} cannot run the router: {said[0]}; {advice}", key="architect.python")]
+
+
+async def _problems_of_address(args: LocalArgs) -> list[Problem]:
+    try:
+        addresses = await asyncio.get_running_loop().getaddrinfo(
+            args.host, args.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        return [Problem(f"{args.host!r} is no address of this machine: {error.strerror}", key="architect.host")]
+    family, kind, protocol, _, address = addresses[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen(1)
+        except OSError as error:
+            return [await _problem_of_binding(args, error)]
+    return []
+
+
+async def _problem_of_binding(args: LocalArgs, error: OSError) -> Problem:
+    if error.errno == errno.EADDRINUSE:
+        run_id = await run_id_at(_url(args.host, args.port), ASK_LIMIT)
+        holder = f"a falsework server of run {run_id}" if run_id else "something else"
+        return Problem(f"port {args.port} is taken by {holder}; use another one, or 0", key="architect.port")
+    if error.errno == errno.EACCES:
+        return Problem(f"port {args.port} is reserved; use one from 1024 on, or 0", key="architect.port")
+    return Problem(f"cannot listen on {args.host!r}: {error.strerror}", key="architect.host")
+
+
+def _url(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _local_url(site: Site) -> str | None:
+    ports = [resource.facts["port"] for resource in site.standing(PROCESS) if "port" in resource.facts]
+    return _url(site.args.host, ports[0]) if ports else None
+
+
+def _token_file(site: Site) -> Path:
+    return site.directory / "token"
+
+
+def _write_token(site: Site) -> Path:
+    path = _token_file(site)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(site.token)
+    (site.directory / "data").mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would give the token away, hide the bundle from its own Python, or write into the sealed bundle."""
+    ours = {name: value for name, value in os.environ.items() if name not in ("FALSEWORK_TOKEN", "PYTHONSAFEPATH")}
+    return {**ours, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _port_of(ready: dict[str, Any], run_id: str) -> int:
+    port = ready.get("port")
+    if not isinstance(port, int):
+        raise DeployFailed(f"the server of run {run_id} is ready without saying on which port: {ready}")
+    return port
+
+
+async def _assert_answers(url: str, started: process.StartedProcess) -> None:
+    answered = await run_id_at(url, ANSWER_LIMIT)
+    if answered == started.run_id:
+        return
+    told = "\n  ".join(started.last_lines())
+    if answered is None:
+        raise TransientError(
+            f"the server of run {started.run_id} was ready, but {url} does not answer; its log:\n  {told}"
+        )
+    raise DeployFailed(f"{url} answers for run {answered} instead of {started.run_id}; its log:\n  {told}")
+
+
+def _recorded(site: Site) -> list[ProcessIdentity]:
+    return [
+        ProcessIdentity(resource.facts["pid"], resource.facts["started"])
+        for resource in site.standing(PROCESS)
+        if "pid" in resource.facts
+    ]
+
+
+def _stands(site: Site) -> bool:
+    return any(process.alive(one, site.run_id) for one in _recorded(site)) or bool(process.find(site.run_id))
+
+
+async def _terminate_all(site: Site, identities: Sequence[ProcessIdentity]) -> list[Exception]:
+    ended = await asyncio.gather(
+        *(process.terminate(identity, site.run_id, site.args.stop_grace) for identity in identities),
+        return_exceptions=True,
+    )
+    return [outcome for outcome in ended if isinstance(outcome, Exception)]

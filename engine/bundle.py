@@ -1,0 +1,327 @@
+"""The bundle: the directory that `prepare` makes and `deploy` ships, and the manifest that says exactly what is in it.
+
+    bundle/  manifest.json   format, run id, router, start command, environment names, sha256 and size of every file
+             router/         the router's own code
+             static/         what the worker's browser gets
+
+Only files are handled here. What is done with them, and when, is the business of Run and of the architects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+from .errors import BundleError
+
+NAME = "bundle"
+MANIFEST = "manifest.json"
+TASK_CONFIG = "task_config.json"
+FORMAT = 1
+
+MEPHISTO_TASK_VERSION = "2.0.4"
+"""The version of the client package whose pages are served; the client compares it with its own."""
+
+TASK_CONFIG_DEFAULTS: Mapping[str, Any] = {"block_mobile": False, "frame_height": 0}
+"""What the client reads from the task's configuration if the task does not set it."""
+
+_HALF_MADE = ".bundle-"
+
+
+@dataclass(frozen=True)
+class FileSeal:
+    """What a sealed file must be: its sha256 in hexadecimal digits, and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class BundleChanged(BundleError):
+    """The files are not those that were sealed. Each list holds paths inside the bundle, such as `static/index.html`."""
+
+    def __init__(self, run_id: str, changed: Sequence[str], missing: Sequence[str], unlisted: Sequence[str]) -> None:
+        self.run_id = run_id
+        self.changed, self.missing, self.unlisted = tuple(changed), tuple(missing), tuple(unlisted)
+        kinds = (("changed", self.changed), ("missing", self.missing), ("unlisted", self.unlisted))
+        found = "; ".join(f"{kind}: {', '.join(paths)}" for kind, paths in kinds if paths)
+        super().__init__(f"the bundle of run {run_id} is not what was sealed ({found}); prepare it again")
+
+
+class Bundle:
+    """What one run ships. Make it, add to it, seal it; from then on it must stay exactly as it is.
+
+    Constructed by `make` and `load` only.
+    """
+
+    def __init__(
+        self, directory: Path, run_id: str, router: str, start: Sequence[str], environment: Sequence[str]
+    ) -> None:
+        self.directory, self.run_id, self.router = directory, run_id, router
+        self.start, self.environment = tuple(start), tuple(environment)
+
+    @property
+    def static(self) -> Path:
+        """The directory with what the worker's browser gets."""
+        return self.directory / "static"
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing may be added any more."""
+        return (self.directory / MANIFEST).exists()
+
+    @classmethod
+    def make(
+        cls,
+        run_directory: Path,
+        run_id: str,
+        *,
+        router_source: Path,
+        static: Path,
+        start: Sequence[str],
+        router: str = "python",
+        environment: Sequence[str] = (),
+        task_config: Mapping[str, Any] | None = None,
+        router_leaves_out: Collection[str] = (),
+    ) -> Self:
+        """Make `<run_directory>/bundle` from the router's code and the task's static directory. May be repeated.
+
+        A bundle that was there before is replaced. Hidden files (`.git`, `.env`), `__pycache__` and what
+        `router_leaves_out` names at the top of the router's code stay behind. Links are followed inside the directory that
+        is copied. Raises BundleError for a link out of it, for what is no file or cannot be read, and for a static directory
+        without index.html. `environment` holds the names, never the values, of the variables that the start command needs.
+
+        static/task_config.json is: the client's defaults, what the task's own file says, `task_config`, then the run id.
+        """
+        with _told_as_bundle_error(f"the bundle of run {run_id} cannot be made"), _building(run_directory) as building:
+            _copy_tree(router_source, building / "router", leave_out=router_leaves_out)
+            _copy_tree(static, building / "static")
+            if not (building / "static" / "index.html").is_file():
+                raise BundleError(f"{static} has no index.html, the page that a worker's browser opens first")
+            _write_task_config(building / "static" / TASK_CONFIG, run_id, task_config or {})
+        return cls(run_directory / NAME, run_id, router, start, environment)
+
+    @classmethod
+    def load(cls, run_directory: Path) -> Self:
+        """Take up the sealed bundle of a run directory, in another process. Raises BundleError if there is none."""
+        directory = run_directory / NAME
+        manifest = _read_manifest(directory)
+        return cls(directory, manifest.run_id, manifest.router, manifest.start, manifest.environment)
+
+    def add(self, relative: str, content: bytes | Path) -> None:
+        """Put a file under static/, as bytes or copied from a path; `relative` is its place there, with slashes.
+
+        A file of that name is replaced, but for task_config.json. Legal until the bundle is sealed. Raises BundleError,
+        also for a name that leads out of static/.
+        """
+        if self.sealed:
+            raise BundleError(f"the bundle of run {self.run_id} is sealed; {relative} came too late")
+        place = self.static / _inside(relative)
+        with _told_as_bundle_error(f"{relative} cannot be added to the bundle of run {self.run_id}"):
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                _copy_file(content, place)
+            else:
+                place.write_bytes(content)
+                place.chmod(0o600)
+
+    def seal(self) -> None:
+        """Write the manifest, durably and at once; nothing may be added afterwards. A sealed bundle is verified instead."""
+        if self.sealed:
+            self.verify()
+            return
+        with _told_as_bundle_error(f"the bundle of run {self.run_id} cannot be sealed"):
+            files = {name: _seal_of(path) for name, path in _files(self.directory)}
+            manifest = _Manifest(FORMAT, self.run_id, self.router, self.start, self.environment, files)
+            _write_durably(self.directory / MANIFEST, json.dumps(asdict(manifest), indent=1).encode())
+
+    def verify(self) -> None:
+        """Compare every file with the manifest. Raises BundleChanged, which names all that differs; BundleError unsealed."""
+        with _told_as_bundle_error(f"the bundle of run {self.run_id} cannot be verified"):
+            sealed = _read_manifest(self.directory).files
+            present = dict(_files(self.directory))
+            changed = [name for name in present if name in sealed and not _is_as_sealed(present[name], sealed[name])]
+        missing, unlisted = sorted(sealed.keys() - present.keys()), sorted(present.keys() - sealed.keys())
+        if changed or missing or unlisted:
+            raise BundleChanged(self.run_id, changed, missing, unlisted)
+
+    def files(self) -> dict[str, Path]:
+        """What an architect ships: every file of the bundle by its name in there, the manifest among them."""
+        return {**dict(_files(self.directory)), **({MANIFEST: self.directory / MANIFEST} if self.sealed else {})}
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    format: int
+    run_id: str
+    router: str
+    start: Sequence[str]
+    environment: Sequence[str]
+    files: Mapping[str, FileSeal]
+
+
+@contextmanager
+def _told_as_bundle_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(f"{what}: {error}") from error
+
+
+@contextmanager
+def _building(run_directory: Path) -> Iterator[Path]:
+    """A directory that takes the bundle's place when it is complete, and is gone when it is not."""
+    _discard_half_made(run_directory)
+    building = Path(tempfile.mkdtemp(prefix=_HALF_MADE, dir=run_directory))
+    try:
+        yield building
+        directory = run_directory / NAME
+        if directory.exists():
+            directory.rename(Path(tempfile.mkdtemp(prefix=_HALF_MADE, dir=run_directory)))
+        building.rename(directory)
+    finally:
+        _discard_half_made(run_directory)
+
+
+def _discard_half_made(run_directory: Path) -> None:
+    for stale in run_directory.glob(f"{_HALF_MADE}*"):
+        shutil.rmtree(stale)
+
+
+def _read_manifest(directory: Path) -> _Manifest:
+    path = directory / MANIFEST
+    try:
+        said = json.loads(path.read_bytes())
+        if said["format"] != FORMAT:
+            raise BundleError(f"{path} is of format {said['format']!r}; this falsework reads format {FORMAT}")
+        files = {name: FileSeal(**seal) for name, seal in said.pop("files").items()}
+        return _Manifest(**said, files=files)
+    except FileNotFoundError as error:
+        raise BundleError(f"{directory} holds no sealed bundle: there is no {MANIFEST}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BundleError(f"{path} is not a bundle's manifest; prepare the run again") from error
+
+
+def _files(directory: Path) -> Iterator[tuple[str, Path]]:
+    """All that is in the bundle, in a fixed order, but the manifest at its top. A link counts as a file that it is not."""
+    for parent, directories, names in os.walk(directory):
+        directories.sort()
+        links = [name for name in directories if (Path(parent) / name).is_symlink()]
+        for name in sorted([*names, *links]):
+            path = Path(parent, name)
+            if path != directory / MANIFEST:
+                yield path.relative_to(directory).as_posix(), path
+
+
+def _seal_of(path: Path) -> FileSeal:
+    with open(path, "rb") as file:
+        return FileSeal(hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)
+
+
+def _is_as_sealed(path: Path, seal: FileSeal) -> bool:
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_size == seal.size and _seal_of(path) == seal
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    half_written = path.with_name(f".{path.name}")
+    try:
+        with open(half_written, "wb", opener=_private) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        half_written.replace(path)
+    finally:
+        half_written.unlink(missing_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _inside(relative: str) -> PurePosixPath:
+    place = PurePosixPath(relative)
+    if place.is_absolute() or not place.name or ".." in place.parts or "\\" in relative or "\0" in relative:
+        raise BundleError(f"{relative!r} is no place under static/")
+    if place == PurePosixPath(TASK_CONFIG):
+        raise BundleError(f"{TASK_CONFIG} is the bundle's own; what belongs there goes into the task's config")
+    return place
+
+
+def _copy_tree(source: Path, target: Path, leave_out: Collection[str] = ()) -> None:
+    if not source.is_dir():
+        raise BundleError(f"{source} is not a directory")
+    root = source.resolve()
+    _copy_directory(root, target, _Origin(source, root), (), leave_out)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """A directory being copied: as the user named it, and where it really is."""
+
+    named: Path
+    root: Path
+
+
+def _copy_directory(
+    source: Path, target: Path, origin: _Origin, above: tuple[Path, ...], leave_out: Collection[str] = ()
+) -> None:
+    target.mkdir(mode=0o700)
+    for entry in sorted(source.iterdir()):
+        if entry.name.startswith(".") or entry.name == "__pycache__" or entry.name in leave_out:
+            continue
+        real = _real(entry, origin)
+        if real.is_dir():
+            if real in (*above, source):
+                raise BundleError(f"{entry} links to a directory that it is in; copying it would never end")
+            _copy_directory(real, target / entry.name, origin, (*above, source))
+        elif real.is_file():
+            _copy_file(real, target / entry.name)
+        else:
+            raise BundleError(f"{entry} is neither a file nor a directory and cannot be shipped")
+
+
+def _real(entry: Path, origin: _Origin) -> Path:
+    if not entry.is_symlink():
+        return entry
+    real = entry.resolve()
+    if not real.exists():
+        raise BundleError(f"{entry} is a link to {real}, which is not there")
+    if not real.is_relative_to(origin.root):
+        raise BundleError(f"{entry} links to {real}, out of {origin.named}; copy what it links to into that directory")
+    return real
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    target.chmod(0o600)
+
+
+def _write_task_config(path: Path, run_id: str, task_config: Mapping[str, Any]) -> None:
+    written = _read_task_config(path) if path.exists() else {}
+    own = {"run_id": run_id, "mephisto_task_version": MEPHISTO_TASK_VERSION}
+    path.write_text(json.dumps({**TASK_CONFIG_DEFAULTS, **written, **task_config, **own}, indent=1))
+    path.chmod(0o600)
+
+
+def _read_task_config(path: Path) -> dict[str, Any]:
+    try:
+        written = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BundleError(f"the task's own static/{TASK_CONFIG} is not JSON: {error}") from error
+    if not isinstance(written, dict):
+        raise BundleError(f"the task's own static/{TASK_CONFIG} holds no JSON object")
+    return written

@@ -1,0 +1,132 @@
+/* A task page in ten lines. No build step, no dependencies; put `<script type="module" src="task.js">` into the page and
+
+     import { join } from '/falsework.js'
+
+     let task = await join()                        // a unit for this worker; null when there is none, and the page says why
+     show(task.data)                                // the unit, as units.jsonl has it
+     if (await task.submit({ answer: 42 }, files)) task = await task.next()
+
+   Live tasks: `task.send(update)`, `task.onupdate = update => …`, `task.onstatus = status => …`. See falsework_task.js.
+
+   The page tells its worker what happens in <p id="falsework-status" role="status" aria-live="polite">, which is made if it
+   is missing. Forms marked `data-falsework-draft` survive a reload and are emptied for each new unit. The attribute
+   `data-falsework` of <html> says joining, preview, working or over, for the page's style sheet. */
+
+import { Draft, emptyForms } from './falsework_drafts.js'
+import { reportErrors } from './falsework_errors.js'
+import { Keeping } from './falsework_keeping.js'
+import { Refusal, get, post } from './falsework_requests.js'
+import * as words from './falsework_status.js'
+import { Submission, isTaken } from './falsework_submission.js'
+import { Task } from './falsework_task.js'
+import { isProviderReady, providerData, tellProvider } from './falsework_worker.js'
+
+/** @typedef {import('./falsework_task.js').Details} Details */
+
+/**
+ * Get a unit for this worker. Insists for as long as it takes; trouble with the network is told to the worker, not raised.
+ * @returns {Promise<Task | null>} null in a preview, or when there is nothing (more) for this worker
+ */
+export function join() {
+  return new Visit().begin()
+}
+
+/** One load of the page by one worker, over as many units as the worker does. */
+class Visit {
+  line = new words.StatusLine(document)
+  keeping = new Keeping()
+  /** @type {string | undefined} */
+  runId
+  /** @type {Task | null} */
+  #task = null
+  #assignmentId = ''
+  /** What the worker still has to hear once the next unit is there. */
+  #news = ''
+
+  async begin() {
+    this.#enter('joining', words.CONNECTING, 'busy')
+    reportErrors(() => this.#task?.agentId)
+    if (!(await isProviderReady())) return this.end(words.INCOMPLETE, 'bad')
+    this.runId = await this.#askRunId()
+    if (!providerData(this.runId)) return this.#enter('preview', words.PREVIEW)
+    for (const submission of Submission.unsent(this.keeping)) await this.#sendAgain(submission)
+    return this.#request()
+  }
+
+  /** The next unit, if the provider has another assignment for this worker. */
+  async next() {
+    if (providerData(this.runId)?.assignment_id === this.#assignmentId) return this.end()
+    if (this.line.said === words.SAVED) this.#news = words.SAVED_AND_NEXT
+    return this.#request()
+  }
+
+  /** Ask for an agent, and make it a task. @param {string} path @param {object} body @returns {Promise<Task | null>} */
+  async admit(path, body) {
+    const insistence = {
+      isAnswer: (/** @type {any} */ packet) => packet.data?.agent_id !== undefined,
+      onTrouble: (/** @type {string} */ reason) => this.line.say(`${reason} Trying again…`, 'busy'),
+    }
+    try {
+      const packet = await post(path, { ...body, client_timestamp: Date.now() / 1000 }, insistence)
+      return this.#open(packet.data)
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal
+      return this.end(refusal.message, 'bad')
+    }
+  }
+
+  /** There is nothing more to do on this page. @param {string} [sentence] @param {words.Tone} [tone] @returns {null} */
+  end(sentence = this.line.said, tone = 'good') {
+    this.#task = null
+    return this.#enter('over', sentence, tone)
+  }
+
+  #request() {
+    const worker = providerData(this.runId)
+    this.#assignmentId = worker?.assignment_id ?? ''
+    return this.admit('/request_agent', { provider_data: worker })
+  }
+
+  /** @param {Details} details */
+  #open(details) {
+    if (!details.agent_id) return this.end(words.sentenceForRefusal(details.failure_reason), 'plain')
+    emptyForms()
+    this.#enter('working', this.#news, 'good')
+    this.#news = ''
+    this.#task = new Task(this, details)
+    return this.#task
+  }
+
+  /** An answer that was under way when the page was left. @param {Submission} submission */
+  async #sendAgain(submission) {
+    this.line.say(words.SAVING, 'busy')
+    try {
+      await submission.send({ onTrouble: reason => this.line.say(words.notSavedYet(reason), 'bad') })
+      this.#news = words.SAVED_AND_NEXT
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal
+      this.#news = `Your last answer was not saved: ${refusal.message}`
+      if (!isTaken(refusal)) return
+    }
+    new Draft(this.keeping, submission.agentId).forget()
+    tellProvider(submission.answer, this.runId)
+  }
+
+  /** The run's id; a router that is not falsework's has none. */
+  async #askRunId() {
+    try {
+      const alive = await get('/is_alive', { onTrouble: reason => this.line.say(`${reason} Trying again…`, 'busy') })
+      return alive.run_id
+    } catch (refusal) {
+      if (refusal instanceof Refusal) return undefined
+      throw refusal
+    }
+  }
+
+  /** @param {'joining' | 'preview' | 'working' | 'over'} stage @param {string} sentence @param {words.Tone} [tone] @returns {null} */
+  #enter(stage, sentence, tone) {
+    document.documentElement.dataset.falsework = stage
+    this.line.say(sentence, tone)
+    return null
+  }
+}

@@ -1,0 +1,199 @@
+"""An append-only file of JSON lines that is durable when it says so. Shared by the outbox and the launcher's stores.
+
+Appends that come while a write is under way leave together in the next one (group commit): one `write` and one
+`fdatasync` for all of them, in a thread of its own. A torn last line, the mark of a crash in the middle of an append, is cut
+off when the file is opened; nothing in it was ever acknowledged. Damage anywhere else is an error, never repaired silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+
+class JournalDamaged(Exception):
+    """A line that is not the last one cannot be read: something else wrote to the file. Names file and line."""
+
+    def __init__(self, path: Path, line: int) -> None:
+        self.path, self.line = path, line
+        super().__init__(f"{path}:{line}: not a JSON record; the file was changed by something else, move it away")
+
+
+class Journal:
+    """One file of records. `open` first; `append` is durable when it returns; `close` last."""
+
+    def __init__(self, path: Path, on_failure: Callable[[int], None] | None = None) -> None:
+        """`on_failure(appends)` is called before the appends that failed together raise."""
+        self.path = path
+        self._on_failure = on_failure
+        self.size = 0
+        """Bytes of the file that are durable; a record appended next starts here."""
+        self._descriptor: int | None = None
+        self._queued: list[tuple[bytes, asyncio.Future[int] | None]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "journal")
+
+    def open(self) -> list[tuple[int, bytes]]:
+        """Read the records that are there, as (offset, line), and make the file ready for appending.
+
+        Cuts off a torn last line. Raises JournalDamaged for any other line that is no JSON, OSError as it comes.
+        """
+        created = not self.path.exists()
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        records, self.size = read_records(self.path)
+        os.ftruncate(self._descriptor, self.size)
+        os.fsync(self._descriptor)
+        if created:
+            sync_directory(self.path.parent)
+        return records
+
+    async def append(self, line: bytes) -> int:
+        """Append one record (JSON without a line break) and return its offset once it is on the disk.
+
+        Raises OSError if it could not be written; then nothing of it is in the file, and the next append tries afresh.
+        Whatever was queued behind a failed append fails with it, so that records never overtake each other.
+        """
+        return await self._enqueue(line)
+
+    def note(self, line: bytes) -> None:
+        """Append a record with the next write, without waiting. For what may be lost in a crash."""
+        self._queued.append((line, None))
+        self._start()
+
+    def replace(self, line: bytes) -> None:
+        """Start the file afresh with one record, atomically. Only while nothing is queued or under way."""
+        if self._queued or self._writer is not None:
+            raise RuntimeError("a journal is replaced while nothing is being appended")
+        fresh = self.path.with_suffix(".fresh")
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, line + b"\n")
+            os.fsync(descriptor)
+            os.rename(fresh, self.path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        sync_directory(self.path.parent)
+        self._close_descriptor()
+        self._descriptor, self.size = descriptor, len(line) + 1
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes of a record that is on the disk."""
+        return os.pread(self._open_descriptor(), length, offset)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued or being written."""
+        return not self._queued and self._writer is None
+
+    async def close(self) -> None:
+        """Wait for what is queued and close the file. May be repeated."""
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+        self._thread.shutdown()
+        self._close_descriptor()
+
+    def _enqueue(self, line: bytes) -> asyncio.Future[int]:
+        self._open_descriptor()
+        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._queued.append((line.replace(b"\n", b" "), written))  # in valid JSON a line break is only white space
+        self._start()
+        return written
+
+    def _start(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write_queued())
+
+    async def _write_queued(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._queued:
+                batch, self._queued = self._queued, []
+                block = b"".join([line + b"\n" for line, _ in batch])
+                try:
+                    await loop.run_in_executor(self._thread, self._write, block)
+                except OSError as error:
+                    batch, self._queued = batch + self._queued, []
+                    self._fail([written for _, written in batch if written is not None], error)
+                else:
+                    for line, written in batch:
+                        _settle(written, self.size)
+                        self.size += len(line) + 1
+        finally:
+            self._writer = None
+
+    def _fail(self, appends: list[asyncio.Future[int]], error: OSError) -> None:
+        if self._on_failure is not None:
+            self._on_failure(len(appends))
+        for written in appends:
+            _settle(written, error)
+
+    def _write(self, block: bytes) -> None:
+        """Runs in the journal's thread: all of the block on the disk, or none of it in the file."""
+        descriptor = self._open_descriptor()
+        try:
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fdatasync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, self.size)
+            raise
+
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise ValueError(f"{self.path} is not open")
+        return self._descriptor
+
+    def _close_descriptor(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def read_records(path: Path) -> tuple[list[tuple[int, bytes]], int]:
+    """The records of a journal as (offset, line), and where the readable part ends. Changes nothing."""
+    records: list[tuple[int, bytes]] = []
+    offset = 0
+    lines = path.read_bytes().split(b"\n")
+    torn = lines.pop()  # what follows the last line break: nothing, if the last append was whole
+    for index, line in enumerate(lines):
+        if not _is_json(line):
+            last = index == len(lines) - 1 and not torn
+            if last or b"\0" in line:  # a page that never reached the disk reads as zeros, and so does what follows it
+                break
+            raise JournalDamaged(path, index + 1)
+        records.append((offset, line))
+        offset += len(line) + 1
+    return records, offset
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a new or renamed file's name durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except msgspec.MsgspecError:
+        return False
+    return True
+
+
+def _settle(written: asyncio.Future[int] | None, outcome: int | OSError) -> None:
+    if written is None or written.done():
+        return
+    if isinstance(outcome, OSError):
+        written.set_exception(outcome)
+    else:
+        written.set_result(outcome)

@@ -1,0 +1,315 @@
+"""The router as a server: HTTP and WebSocket on one port, static files, metrics, start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from . import protocol as wire
+from .agents import Peer
+from .delivery import Delivery
+from .launcher_link import HandshakeRefused
+from .lease import Lease
+from .metrics import render
+from .outbox import DiskOutbox, MemoryOutbox, Outbox
+from .pages import Pages
+from .protocol import Limits, Malformed, Packet, Refused, decode_frame
+from .sockets import Socket, Sockets
+from .switchboard import Instant, Switchboard
+from .uploads import Uploads
+
+TICK = 0.25
+STOP_PATIENCE = 0.3
+"""Seconds that sockets get to answer the closing of a server that ends."""
+log = logging.getLogger("falsework.router")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a router is started with. `token` None makes it open to any launcher. Times in seconds."""
+
+    static: Path
+    data: Path
+    run_id: str = "standalone"
+    token: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    lease: float = 900.0
+    grace: float = 86400.0
+    outbox: str = "disk"
+    limits: Limits = field(default_factory=Limits)
+
+
+class Router:
+    """One router. `start`, then wait for `over` or a signal, then `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.settings, self.limits = settings, settings.limits
+        self.over = asyncio.Event()
+        """Set when the lease, and what it leaves, has ended."""
+        self._loop = asyncio.get_running_loop()
+        self._delivery: Delivery | None = None
+        self.outbox = self._make_outbox()
+        self.uploads = Uploads(settings.data / "uploads", self.limits)
+        lease = Lease(settings.lease, settings.grace, self._clock().now)
+        self.switchboard = Switchboard(settings.run_id, self.limits, settings.token, lease, self._acknowledge)
+        self.sockets = Sockets(self.limits)
+        guard_files = settings.token is None
+        self.pages = Pages(self.switchboard, self.outbox, self.uploads, self._clock, guard_files=guard_files)
+        self._client_files = Path(str(resources.files(__package__))) / "client"
+        self._runner: web.AppRunner | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> int:
+        """Listen; returns the port. Raises OSError if it cannot."""
+        app = web.Application(middlewares=[self._explain_refusals], client_max_size=self.limits.submission)
+        app.add_routes(self.pages.routes())
+        app.add_routes(
+            [
+                web.get("/", self._root),
+                web.get("/task_index", self._index),
+                web.get("/welcome", self._index),
+                web.get("/metrics", self._metrics),
+                web.get("/download_file/{name:.*}", self._download),
+                web.get("/{path:.+}", self._static),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_PATIENCE)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.settings.host, self.settings.port, backlog=1024)
+        await site.start()
+        self._tasks = [asyncio.create_task(self.sockets.write()), asyncio.create_task(self._tick())]
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Answer who waits, close the sockets, write out what is held."""
+        for waiting in list(self.switchboard.waiting.values()):
+            waiting.settle(
+                Refused(503, "restarting", "The server is going down. Please try again soon.", retry_after=5)
+            )
+        self.switchboard.waiting.clear()
+        await self.sockets.close_all(STOP_PATIENCE)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.outbox.close()
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    # Time
+
+    def _clock(self) -> Instant:
+        return Instant(self._loop.time(), time.time())
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            at = self._clock()
+            self.switchboard.tick(at)
+            self.sockets.drop_slow(at.now)
+            if self.switchboard.lease.is_over(at.now, self.outbox.held):
+                self.over.set()
+
+    # Durable packets to the launcher
+
+    def _make_outbox(self) -> Outbox:
+        if self.settings.outbox == "launcher":
+            return MemoryOutbox(self._deliver, self._discard_uploads)
+        return DiskOutbox(self.settings.data / "outbox.jsonl", self._deliver, self._discard_uploads)
+
+    def _deliver(self) -> None:
+        if self._delivery is not None:
+            self._delivery.pump()
+
+    def _acknowledge(self, router_epoch: str, number: int) -> None:
+        self.outbox.acknowledge(router_epoch, number)
+        if self._delivery is not None and router_epoch == self.outbox.router_epoch:
+            self._delivery.acknowledged(number)
+
+    def _discard_uploads(self, names: tuple[str, ...]) -> None:
+        """The launcher has fetched them, unless it is one that fetches later without saying so."""
+        if self.switchboard.link.protocol:
+            self.uploads.discard(names)
+
+    # Sockets
+
+    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
+        socket = await self.sockets.open(request, self.pages.session(request))
+        said: Callable[[Peer, Packet, Instant], None] | None = None
+        try:
+            async for message in socket.response:
+                frame = self._frame_of(socket, message.type, message.data)
+                for packet in frame:
+                    if said is None:
+                        said = self._introduce(socket, packet)
+                    else:
+                        said(socket, packet, self._clock())
+        finally:
+            self._forget(socket)
+        return socket.response
+
+    def _frame_of(self, socket: Socket, kind: WSMsgType, frame: Any) -> list[Packet]:
+        if kind is not WSMsgType.TEXT:
+            self.switchboard.refuse(socket, None, Refused(400, "not_text", "frames are JSON text"))
+            return []
+        try:
+            return decode_frame(frame)
+        except Malformed as malformed:
+            self.switchboard.refuse(socket, None, Refused(400, "malformed", str(malformed)))
+            return []
+
+    def _introduce(self, socket: Socket, packet: Packet) -> Callable[[Peer, Packet, Instant], None]:
+        """The first packet says who is there: a launcher, or a page."""
+        if packet.packet_type != wire.ALIVE or packet.subject_id != wire.LAUNCHER_SUBJECT:
+            self.switchboard.page_said(socket, packet, self._clock())
+            return self.switchboard.page_said
+        try:
+            hello = self.switchboard.attach_launcher(socket, packet, self._welcome(), self._clock())
+        except HandshakeRefused as refused:
+            log.warning("refused a launcher: %s", refused.reason)
+            socket.close(refused.code, refused.reason)
+            return _ignore
+        except Malformed as malformed:
+            socket.close(wire.MALFORMED, str(malformed))
+            return _ignore
+        log.info("launcher attached, protocol %d, epoch %d", hello.protocol, hello.epoch)
+        acknowledges = hello.protocol >= 1
+        self._delivery = Delivery(self.outbox, socket, self.limits.outbox_window, acknowledges=acknowledges)
+        self._delivery.pump()
+        return self.switchboard.launcher_said
+
+    def _welcome(self) -> dict[str, Any]:
+        return {
+            "protocol": wire.PROTOCOL,
+            "run_id": self.settings.run_id,
+            "router_epoch": self.outbox.router_epoch,
+            "held": self.outbox.held,
+            "limits": {name: getattr(self.limits, name) for name in ("frame", "submission", "upload", "upload_files")},
+        }
+
+    def _forget(self, socket: Socket) -> None:
+        self.sockets.closed(socket)
+        if socket.response.close_code == WSCloseCode.MESSAGE_TOO_BIG:
+            self.switchboard.counters["refused_frame_too_large"] += 1
+        if self.switchboard.link.peer is socket:
+            log.info("launcher gone, close code %s", socket.response.close_code)
+            self._delivery = None
+        self.switchboard.launcher_gone(socket, self._clock())
+        self.switchboard.page_gone(socket)
+
+    # Files
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._serve_socket(request)
+        return await self._index(request)
+
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        if self.pages.session(request) is None:
+            try:
+                self.switchboard.check_admission(self._clock())
+            except Refused as refused:
+                return _plain_page(refused)
+        return self._file("index.html")
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        return self._file(request.match_info["path"])
+
+    def _file(self, path: str) -> web.FileResponse:
+        for root in (self.settings.static, self._client_files):
+            found = _inside(root, path)
+            if found is not None:
+                return web.FileResponse(
+                    found, headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+                )
+        raise web.HTTPNotFound
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        token = self.settings.token
+        said = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token is not None and not hmac.compare_digest(token.encode(), said.encode()):
+            self.switchboard.counters["refused_download"] += 1
+            raise Refused(401, "not_the_launcher", "Only this run's launcher may fetch files.")
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return web.FileResponse(self.uploads.path(request.match_info["name"]), headers=headers)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        at = self._clock()
+        gauges = {
+            "sockets": len(self.sockets),
+            "agents": len(self.switchboard.agents),
+            "requests_waiting": len(self.switchboard.waiting),
+            "outbox_held": self.outbox.held,
+            "launcher_attached": int(self.switchboard.link.peer is not None),
+            "launcher_silence_seconds": at.now - self.switchboard.link.heard,
+        }
+        totals = {
+            "peers_dropped_slow": self.sockets.dropped_slow,
+            "launcher_packets_dropped": self.switchboard.link.dropped,
+        }
+        return web.Response(text=render(gauges, {**self.switchboard.counters, **totals}))
+
+    @web.middleware
+    async def _explain_refusals(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Errors reach a page as JSON {error, message}, with a sentence that a worker can read."""
+        try:
+            return await handler(request)
+        except Refused as error:
+            refused = error
+        except Malformed as error:
+            refused = Refused(400, "malformed", str(error))
+        except web.HTTPRequestEntityTooLarge:
+            refused = Refused(413, "too_large", f"The limit for one answer is {self.limits.submission} bytes.")
+        self.switchboard.counters[f"refused_{refused.error}"] += 1
+        return _refusal(refused)
+
+
+def _ignore(peer: Peer, packet: Packet, at: Instant) -> None:
+    """What a socket says after it was refused."""
+
+
+def _inside(root: Path, path: str) -> Path | None:
+    """The file of that name under `root`, or None: nothing outside, no links out, no directories."""
+    try:
+        found = (root / path.lstrip("/")).resolve(strict=True)
+    except (OSError, ValueError):
+        return None
+    return found if found.is_file() and found.is_relative_to(root.resolve()) else None
+
+
+def _refusal(refused: Refused) -> web.Response:
+    response = web.json_response({"error": refused.error, "message": refused.message}, status=refused.status)
+    if refused.retry_after is not None:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+def _plain_page(refused: Refused) -> web.Response:
+    response = web.Response(
+        text=_PLAIN_PAGE.format(message=refused.message), content_type="text/html", status=refused.status
+    )
+    if refused.retry_after is not None:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+_PLAIN_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Not available</title>
+<p>{message}</p>
+</html>
+"""

@@ -1,0 +1,390 @@
+"""Who gets what: events in, packets out. No I/O, no clock: sockets are Peers, time is handed in.
+
+Two kinds of events come in: what sockets said (`page_said`, `launcher_said`) and what pages asked by HTTP (`register`,
+`submit_onboarding`). An HTTP request that the launcher must answer waits here until `settle` is called with the answer or
+with the Refused that it gets instead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from . import protocol as wire
+from .agents import Agent, Agents, Peer
+from .launcher_link import HandshakeRefused, LauncherLink
+from .lease import Admission, Lease
+from .protocol import Envelope, Limits, Malformed, Packet, Refused, encode
+
+
+class Instant(NamedTuple):
+    """Now, on both clocks: seconds of the monotonic one for deadlines, of the wall clock for time stamps."""
+
+    now: float
+    wall: float
+
+
+Settle = Callable[[bytes | Refused], None]
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A page's request that the launcher must answer."""
+
+    request_id: str
+    session: str
+    since: float
+    settle: Settle
+    packet: bytes | None
+    """What to say to a launcher that has not heard of it; None where the outbox carries it."""
+    sent_on: int = 0
+    """The launcher's connection on which it was said last; 0: not yet."""
+
+
+class Switchboard:
+    """The state of one router. `acknowledge(router_epoch, number)` tells the outbox what the launcher has."""
+
+    def __init__(
+        self,
+        run_id: str,
+        limits: Limits,
+        token: str | None,
+        lease: Lease,
+        acknowledge: Callable[[str, int], None],
+    ) -> None:
+        self.run_id, self.limits, self.lease = run_id, limits, lease
+        self.agents = Agents(limits)
+        self.link = LauncherLink(token, limits, lease.heard)
+        self.waiting: dict[str, Waiting] = {}
+        self.counters: Counter[str] = Counter()
+        self._acknowledge = acknowledge
+        self._last_tick = lease.heard
+        self._from_page: dict[str, Callable[[Peer, Packet, Instant], None]] = {
+            wire.MEPHISTO_BOUND_LIVE_UPDATE: self._page_update,
+            wire.HEARTBEAT: self._page_heartbeat,
+            wire.ALIVE: self._page_alive,
+        }
+        self._from_launcher: dict[str, Callable[[Packet, Instant], None]] = {
+            wire.CLIENT_BOUND_LIVE_UPDATE: self._launcher_update,
+            wire.UPDATE_STATUS: self._launcher_status,
+            wire.AGENT_DETAILS: self._launcher_agent_details,
+            wire.REQUEST_STATUSES: self._launcher_wants_statuses,
+            wire.ACK: self._launcher_ack,
+            wire.LEASE: self._launcher_lease,
+            wire.DRAIN: lambda packet, at: self.lease.drain(),
+            wire.BYE: self._launcher_bye,
+            wire.ALIVE: self._launcher_alive_again,
+            wire.HEARTBEAT: lambda packet, at: None,
+        }
+
+    # What sockets say
+
+    def page_said(self, peer: Peer, packet: Packet, at: Instant) -> None:
+        """A packet from a page's socket. What cannot be served is answered with an `error` packet and counted."""
+        self._serve(peer, packet, self._from_page, lambda act: act(peer, packet, at))
+
+    def launcher_said(self, peer: Peer, packet: Packet, at: Instant) -> None:
+        """A packet from the attached launcher. Any word from it renews the lease."""
+        self.link.heard = at.now
+        self.lease.renew(at.now)
+        self._serve(peer, packet, self._from_launcher, lambda act: act(packet, at))
+
+    def page_gone(self, peer: Peer) -> None:
+        """A page's socket is closed."""
+        self.agents.detach(peer)
+
+    def launcher_gone(self, peer: Peer, at: Instant) -> None:
+        """A launcher's socket is closed; one that was displaced before has nothing more to say."""
+        if self.link.peer is peer:
+            self.link.detach(at.now)
+
+    def attach_launcher(self, peer: Peer, packet: Packet, welcome: dict[str, Any], at: Instant) -> wire.Hello:
+        """The first packet of a launcher. Raises HandshakeRefused (counted) or Malformed; returns what it said of itself."""
+        hello = _read(packet, _HELLO, "token, protocol, epoch, acked, lease")
+        try:
+            self.link.check(hello)
+        except HandshakeRefused:
+            self.counters["launchers_refused"] += 1
+            raise
+        self.link.attach(peer, hello, at.now)
+        self.lease.renew(at.now, hello.lease)
+        for router_epoch, number in hello.acked.items():
+            self._acknowledge(router_epoch, number)
+        if hello.protocol:
+            peer.send(encode(Envelope(wire.WELCOME, wire.LAUNCHER_SUBJECT, welcome, server_timestamp=at.wall)))
+        self._offer_waiting()
+        self.link.send_backlog()
+        return hello
+
+    # What pages ask by HTTP
+
+    def register(self, waiting: Waiting, at: Instant) -> None:
+        """A page asks for an agent. Raises Refused where no worker is admitted."""
+        self.check_admission(at)
+        self._wait(waiting)
+        self._offer(waiting)
+
+    def await_onboarding(self, agent: Agent, waiting: Waiting) -> None:
+        """A page handed in its onboarding, which the outbox carries; the next agent's details answer it."""
+        self._wait(waiting)
+        self.agents.forget(agent)
+
+    def log_error(self, agent_id: str, data: msgspec.Raw, client_timestamp: float | None, at: Instant) -> None:
+        """A page's error log, for the launcher. The same complaint of every page load goes through once a run."""
+        if b"version-mismatch" in bytes(data):
+            self.counters["version_mismatches"] += 1
+            if self.counters["version_mismatches"] > 1:
+                return
+        self.link.send(encode(Envelope(wire.LOG_ERROR, agent_id, data, client_timestamp, None, at.wall, at.wall)))
+
+    def check_admission(self, at: Instant) -> None:
+        """Raise the Refused that a worker gets when nobody is let in."""
+        admission = self.lease.admission(at.now)
+        if admission is Admission.CLOSED:
+            raise Refused(410, "finished", "This task is finished. Thank you for your interest.")
+        if admission is not Admission.OPEN:
+            raise Refused(503, "closed", "This task takes no new workers at the moment.", retry_after=60)
+        if self.launcher_is_away(at):
+            raise _away()
+
+    def launcher_is_away(self, at: Instant) -> bool:
+        """Whether the launcher has been gone for longer than a page's request waits for it."""
+        return self.link.away_for(at.now) > self.limits.away_deadline
+
+    def check_submission(self, agent_id: str, session: str | None, submission_id: str) -> Agent | None:
+        """The agent that may submit now, or None if this very submission was taken before. Raises Refused."""
+        agent = self.agents.authorise(agent_id, session)
+        if agent.submission_id == submission_id:
+            return None
+        if agent.submission_id is not None or agent.status in wire.TAKEN:
+            raise Refused(409, "already_taken", "Your work on this was already handed in, and is safe.")
+        return agent
+
+    # The passing of time
+
+    def tick(self, at: Instant) -> None:
+        """Call this a few times a second: deadlines of requests, pages that fell silent."""
+        pause = at.now - self._last_tick
+        self._last_tick = at.now
+        if pause > self.limits.silence / 3:
+            self.agents.excuse(pause)
+        self._expire_waiting(at)
+        for agent in self.agents.fall_silent(at.now):
+            self.counters["agents_disconnected"] += 1
+            if self.link.protocol:
+                self._tell_statuses({agent.agent_id: agent.status}, None, at)
+
+    # From pages
+
+    def _page_update(self, peer: Peer, packet: Packet, at: Instant) -> None:
+        agent = self._speaker(peer, packet, at)
+        self.link.send(
+            encode(
+                Envelope(
+                    packet.packet_type, agent.agent_id, packet.data, packet.client_timestamp, None, at.wall, at.wall
+                )
+            )
+        )
+
+    def _page_heartbeat(self, peer: Peer, packet: Packet, at: Instant) -> None:
+        agent = self._speaker(peer, packet, at)
+        said = packet.client_timestamp if packet.client_timestamp is not None else at.wall
+        last_heard = int(said * 1000 - (at.now - self.link.heard) * 1000)
+        data = {"last_mephisto_ping": last_heard, "status": agent.status}
+        peer.send(encode(Envelope(wire.HEARTBEAT, agent.agent_id, data, server_timestamp=at.wall)))
+
+    def _page_alive(self, peer: Peer, packet: Packet, at: Instant) -> None:
+        if packet.subject_id is None:
+            return  # a race in mephisto-task: the next heartbeat says whose page it is
+        if packet.subject_id == wire.LAUNCHER_SUBJECT:
+            raise Refused(403, "not_the_launcher", "Only this run's launcher may say that it is the launcher.")
+        peer.batches = _read(packet, _HELLO, "protocol").protocol >= 1
+        agent = self._speaker(peer, packet, at, tell_status=False)
+        peer.send(_status_packet(agent, at))
+
+    def _speaker(self, peer: Peer, packet: Packet, at: Instant, tell_status: bool = True) -> Agent:
+        """The agent that a page's packet speaks for; its socket is attached if it was not."""
+        agent = self.agents.authorise(packet.subject_id, peer.session)
+        agent.heard = at.now
+        if peer not in agent.peers:
+            displaced = self.agents.attach(agent, peer)
+            if displaced is not None:
+                self.counters["sockets_displaced"] += 1
+            if tell_status:
+                peer.send(_status_packet(agent, at))
+            while agent.backlog:
+                peer.send(agent.backlog.popleft())
+        return agent
+
+    # From the launcher
+
+    def _launcher_update(self, packet: Packet, at: Instant) -> None:
+        agent = self.agents.get(packet.subject_id)
+        if agent is None:
+            raise Refused(404, "unknown_agent", f"no agent {packet.subject_id!r} is known here")
+        self._deliver(
+            agent,
+            encode(
+                Envelope(
+                    packet.packet_type,
+                    agent.agent_id,
+                    packet.data,
+                    packet.client_timestamp,
+                    packet.server_timestamp,
+                    at.wall,
+                    at.wall,
+                )
+            ),
+        )
+
+    def _launcher_status(self, packet: Packet, at: Instant) -> None:
+        status = _read(packet, _STATUS, "status").status
+        if status not in wire.STATUSES:
+            raise Malformed(f"{status!r} is no status; the statuses are {', '.join(sorted(wire.STATUSES))}")
+        agent = self.agents.make_known(_subject(packet))
+        agent.status = status
+        agent.heard = at.now
+        for peer in agent.peers:
+            peer.send(_status_packet(agent, at))
+
+    def _launcher_agent_details(self, packet: Packet, at: Instant) -> None:
+        details = _read(packet, _DETAILS, "request_id, agent_id")
+        waiting = self.waiting.pop(details.request_id, None)
+        if details.agent_id is not None:
+            session = waiting.session if waiting is not None else None
+            agent = self.agents.make_known(details.agent_id)
+            if session is not None:
+                self.agents.give_to(details.agent_id, session)
+            agent.heard = at.now
+        if waiting is None:
+            self.counters["late_answers"] += 1
+            return
+        waiting.settle(encode(Envelope(wire.AGENT_DETAILS, _subject(packet), packet.data, server_timestamp=at.wall)))
+
+    def _launcher_wants_statuses(self, packet: Packet, at: Instant) -> None:
+        self._tell_statuses(self.agents.statuses(), packet.server_timestamp, at)
+
+    def _launcher_ack(self, packet: Packet, at: Instant) -> None:
+        ack = _read(packet, _ACK, "router_epoch, number")
+        self._acknowledge(ack.router_epoch, ack.number)
+
+    def _launcher_lease(self, packet: Packet, at: Instant) -> None:
+        self.lease.renew(at.now, _read(packet, _LEASE, "seconds").seconds)
+
+    def _launcher_bye(self, packet: Packet, at: Instant) -> None:
+        self.lease.end()
+        for waiting in self._take_waiting(lambda waiting: True):
+            waiting.settle(Refused(410, "finished", "This task is finished. Thank you for your interest."))
+
+    def _launcher_alive_again(self, packet: Packet, at: Instant) -> None:
+        """Mephisto's launcher says `alive` twice on the first connection of its process: it knows of no request yet."""
+        if self.link.protocol == 0:
+            self._offer_waiting(also_sent_before=True)
+
+    # Pieces
+
+    def _serve(self, peer: Peer, packet: Packet, actions: dict[str, Any], act: Callable[[Any], None]) -> None:
+        try:
+            action = actions.get(packet.packet_type)
+            if action is None:
+                self.counters["packets_unknown"] += 1
+                raise Refused(400, "unknown_packet", f"{packet.packet_type!r} may not be said here")
+            act(action)
+            self.counters[packet.packet_type] += 1
+        except Refused as refused:
+            self.refuse(peer, packet.subject_id, refused)
+        except Malformed as malformed:
+            self.refuse(peer, packet.subject_id, Refused(400, "malformed", str(malformed)))
+
+    def refuse(self, peer: Peer, subject_id: str | None, refused: Refused) -> None:
+        """Tell a socket's other end what was wrong with its packet, and count it."""
+        self.counters[f"refused_{refused.error}"] += 1
+        data = {"error": refused.error, "message": refused.message}
+        peer.send(encode(Envelope(wire.ERROR, subject_id or "", data)))
+
+    def _deliver(self, agent: Agent, packet: bytes) -> None:
+        if agent.peers:
+            for peer in agent.peers:
+                peer.send(packet)
+            return
+        if len(agent.backlog) == self.limits.page_queue:
+            self.counters["page_updates_dropped"] += 1
+        agent.backlog.append(packet)
+
+    def _tell_statuses(self, statuses: dict[str, str], asked_at: float | None, at: Instant) -> None:
+        if self.link.peer is not None:
+            self.link.send(
+                encode(
+                    Envelope(wire.RETURN_STATUSES, wire.LAUNCHER_SUBJECT, statuses, asked_at, None, at.wall, at.wall)
+                )
+            )
+
+    def _wait(self, waiting: Waiting) -> None:
+        if len(self.waiting) >= self.limits.waiting:
+            raise Refused(
+                503, "too_busy", "Too many people are waiting at the moment. Please try again.", retry_after=10
+            )
+        self.waiting[waiting.request_id] = waiting
+
+    def _offer(self, waiting: Waiting) -> None:
+        if self.link.peer is not None and waiting.packet is not None:
+            waiting.sent_on = self.link.connection
+            self.link.send(waiting.packet)
+
+    def _offer_waiting(self, also_sent_before: bool = False) -> None:
+        """Say the open requests to a launcher that just attached.
+
+        Ours hears them on each connection, as it knows a repeat by its request id. Mephisto's acts on every copy, so its
+        process hears each once: those never said at its first `alive`, the others only once it shows that it is a new one.
+        """
+        again = also_sent_before or self.link.protocol >= 1
+        for waiting in self.waiting.values():
+            if waiting.sent_on == 0 or (again and waiting.sent_on != self.link.connection):
+                self._offer(waiting)
+
+    def _expire_waiting(self, at: Instant) -> None:
+        away = self.launcher_is_away(at)
+        if away:
+            for waiting in self._take_waiting(lambda w: at.now - w.since > self.limits.away_deadline):
+                waiting.settle(_away())
+        for waiting in self._take_waiting(lambda w: at.now - w.since > self.limits.request_deadline):
+            waiting.settle(
+                Refused(503, "no_answer", "The task did not answer in time. Please try again.", retry_after=10)
+            )
+
+    def _take_waiting(self, which: Callable[[Waiting], bool]) -> list[Waiting]:
+        taken = [waiting for waiting in self.waiting.values() if which(waiting)]
+        for waiting in taken:
+            del self.waiting[waiting.request_id]
+        return taken
+
+
+_HELLO = msgspec.json.Decoder(wire.Hello)
+_STATUS = msgspec.json.Decoder(wire.StatusUpdate)
+_DETAILS = msgspec.json.Decoder(wire.AgentDetails)
+_ACK = msgspec.json.Decoder(wire.Acknowledgement)
+_LEASE = msgspec.json.Decoder(wire.LeaseRenewal)
+
+
+def _read(packet: Packet, decoder: msgspec.json.Decoder[wire.T], expected: str) -> wire.T:
+    return wire.decode(bytes(packet.data), decoder, f"{packet.packet_type} with data {{{expected}}}")
+
+
+def _subject(packet: Packet) -> str:
+    if packet.subject_id is None:
+        raise Malformed(f"{packet.packet_type} needs a subject_id")
+    return packet.subject_id
+
+
+def _status_packet(agent: Agent, at: Instant) -> bytes:
+    return encode(Envelope(wire.UPDATE_STATUS, agent.agent_id, {"status": agent.status}, server_timestamp=at.wall))
+
+
+def _away() -> Refused:
+    return Refused(
+        503, "launcher_away", "The task is not reachable at the moment. Please try again soon.", retry_after=10
+    )

@@ -1,0 +1,176 @@
+"""Files that workers upload: streamed to disk under names of the router's own, and given out to the launcher.
+
+A file is there whole (written, fsynced, renamed) or not at all. The worker's file name is only ever data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import BodyPartReader, MultipartReader
+
+from .journal import sync_directory
+from .protocol import Limits, Malformed, Refused, UploadedFile
+
+CHUNK = 1 << 18
+MOST_FIELDS = 100
+_NAME = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
+_EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
+
+
+@dataclass
+class Form:
+    """What a multipart request held."""
+
+    fields: dict[str, bytes] = field(default_factory=dict)
+    files: list[UploadedFile] = field(default_factory=list)
+
+
+class Discarding:
+    """Whether files are about to be deleted."""
+
+    spared = False
+
+    def unless(self, wanted: bool) -> None:
+        """Spare them if they are wanted."""
+        self.spared = wanted
+
+
+class Uploads:
+    """One directory of uploaded files."""
+
+    def __init__(self, directory: Path, limits: Limits) -> None:
+        self.directory, self._limits = directory, limits
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for torn in directory.glob("*.part"):
+            torn.unlink()
+
+    def path(self, name: str) -> Path:
+        """Where an upload lies. Raises Refused for whatever the router did not name itself, or does not have."""
+        if _NAME.fullmatch(name):
+            path = self.directory / name
+            if path.is_file():
+                return path
+        raise Refused(404, "no_such_file", "There is no such file here.")
+
+    async def keep(self, name_hint: str, content: bytes) -> str:
+        """Store bytes as an upload; returns the router's name of it."""
+        name = _new_name(name_hint)
+        await asyncio.to_thread(self._write_whole, name, content)
+        return name
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Delete uploads. Gone is fine."""
+        for name in names:
+            (self.directory / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def discarding(self, files: list[UploadedFile]) -> Iterator[Discarding]:
+        """Delete these files at the end of the block, however it ends, unless told otherwise."""
+        discarding = Discarding()
+        try:
+            yield discarding
+        finally:
+            if not discarding.spared:
+                self.discard(file.filename for file in files)
+
+    async def receive(self, multipart: MultipartReader) -> Form:
+        """Read a multipart request. Raises Refused or Malformed; then nothing of it stays on the disk."""
+        form = Form()
+        with self.discarding(form.files) as discarding:
+            try:
+                await self._read_parts(multipart, form)
+            except (
+                ValueError,
+                AttributeError,
+            ) as error:  # aiohttp's words for a body that is cut off or is no multipart
+                raise Malformed(f"expected a whole multipart/form-data body: {error}") from error
+            except ConnectionError:
+                raise
+            except OSError as error:
+                raise storage_full() from error
+            discarding.unless(True)
+        return form
+
+    async def _read_parts(self, multipart: MultipartReader, form: Form) -> None:
+        async for part in multipart:
+            if not isinstance(part, BodyPartReader) or part.name is None:
+                raise Malformed("expected form fields and files, each with a name")
+            if part.filename is not None:
+                if len(form.files) == self._limits.upload_files:
+                    raise Refused(413, "too_many_files", f"At most {self._limits.upload_files} files can be uploaded.")
+                form.files.append(await self._receive_file(part))
+            elif len(form.fields) == MOST_FIELDS:
+                raise Refused(413, "too_many_fields", f"At most {MOST_FIELDS} fields can be sent.")
+            else:
+                form.fields[part.name] = await self._receive_field(part)
+
+    async def _receive_field(self, part: BodyPartReader) -> bytes:
+        content = bytearray()
+        while chunk := await part.read_chunk(CHUNK):
+            content += chunk
+            if len(content) > self._limits.submission:
+                raise Refused(413, "too_large", f"The limit for one answer is {self._limits.submission} bytes.")
+        return bytes(content)
+
+    async def _receive_file(self, part: BodyPartReader) -> UploadedFile:
+        name = _new_name(part.filename or "")
+        partial = self.directory / f"{name}.part"
+        try:
+            size = await self._stream(part, partial)
+            await asyncio.to_thread(self._settle, partial, name)
+        finally:
+            partial.unlink(missing_ok=True)
+        return UploadedFile(
+            fieldname=part.name or "",
+            originalname=part.filename or "",
+            encoding=part.headers.get("Content-Transfer-Encoding", "7bit"),
+            mimetype=part.headers.get("Content-Type", "application/octet-stream"),
+            destination=str(self.directory),
+            filename=name,
+            path=str(self.directory / name),
+            size=size,
+        )
+
+    async def _stream(self, part: BodyPartReader, partial: Path) -> int:
+        size = 0
+        with partial.open("xb") as stream:
+            os.chmod(stream.fileno(), 0o600)
+            while chunk := await part.read_chunk(CHUNK):
+                size += len(chunk)
+                if size > self._limits.upload:
+                    raise Refused(413, "file_too_large", f"The limit for one file is {self._limits.upload} bytes.")
+                await asyncio.to_thread(stream.write, chunk)
+        return size
+
+    def _settle(self, partial: Path, name: str) -> None:
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.rename(self.directory / name)
+        sync_directory(self.directory)
+
+    def _write_whole(self, name: str, content: bytes) -> None:
+        partial = self.directory / f"{name}.part"
+        try:
+            partial.write_bytes(content)
+            self._settle(partial, name)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def storage_full() -> Refused:
+    """What a worker is told when the disk does not take what was handed in."""
+    message = "Not saved: the server's disk is full. Please keep this page open and try again."
+    return Refused(507, "storage_full", message, retry_after=10)
+
+
+def _new_name(original: str) -> str:
+    extension = os.path.splitext(original)[1].lower()
+    return secrets.token_hex(16) + (extension if _EXTENSION.fullmatch(extension) else "")
