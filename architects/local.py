@@ -21,13 +21,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
-
-import falsework.router
 from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
 from falsework.engine.bundle import Bundle
 from falsework.engine.channel import Channel, WebSocketChannel
@@ -91,7 +90,7 @@ class LocalArchitect(Architect):
     guarantees: ClassVar[Guarantees] = Guarantees(
         dies_with_lease=True, disk_survives_restart=True, found_without_ledger=True, resumable=True
     )
-    router_source: ClassVar[Path] = Path(falsework.router.__path__[0])
+    router_source: ClassVar[Path] = Path(str(files("falsework.router")))
     """The package directory that is shipped as `router/`."""
     router_leaves_out: ClassVar[Sequence[str]] = ("node",)
 
@@ -106,7 +105,6 @@ class LocalArchitect(Architect):
 
     async def prepare(self, site: Site) -> Bundle:
         """Copy the router and the task's static directory into the bundle."""
-        site.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return await asyncio.to_thread(
             Bundle.make,
             site.directory,
@@ -127,7 +125,7 @@ class LocalArchitect(Architect):
         last lines of its log.
         """
         await asyncio.to_thread(bundle.seal)
-        command = router_command(bundle.start, site, _write_token(site))
+        command = router_command(bundle.start, site, _lay_out(site))
         resource = Resource(PROCESS, site.run_id)
         await site.announce(resource)
         environment = _environment()
@@ -317,13 +315,16 @@ def _token_file(site: Site) -> Path:
     return site.directory / "token"
 
 
-def _write_token(site: Site) -> Path:
+def _lay_out(site: Site) -> Path:
+    """Make the data directory and the token's file, which is returned."""
     path = _token_file(site)
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:
-        file.write(site.token)
-    (site.directory / "data").mkdir(mode=0o700, exist_ok=True)
+    try:
+        (site.directory / "data").mkdir(mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(site.token)
+    except OSError as error:
+        raise DeployFailed(f"the directory of run {site.run_id} cannot be written: {error}") from error
     return path
 
 

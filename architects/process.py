@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
-
 from falsework.engine.errors import ArchitectError, DeployFailed, TransientError
 
 RUN_ID = "FALSEWORK_RUN_ID"
@@ -30,6 +30,8 @@ CLOCK_SLACK = 2.0
 """Seconds by which two readings of one start time may differ: psutil adds a boot time that moves when the clock is set."""
 KILL_LIMIT = 5.0
 """Seconds for a process to end after SIGKILL. Only one that the kernel is holding takes longer than milliseconds."""
+MARK_LIMIT = 1.0
+"""Seconds for a new process to show its environment. Only one that overwrites it at once takes longer than milliseconds."""
 LINE_LIMIT = 1 << 16
 """Bytes of a ready line. More is somebody else's output."""
 TAIL = 1 << 16
@@ -132,9 +134,9 @@ def start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], run_id: 
     Nothing ties it to this process: it survives our death, Ctrl-C and a closed terminal. It may write one line to stdout.
     Raises DeployFailed if it cannot be started, TransientError if the machine is short of processes or memory.
     """
-    with open(log, "ab", opener=_private) as stderr:
-        log_start = stderr.tell()
-        try:
+    try:
+        with open(log, "ab", opener=_private) as stderr:
+            log_start = stderr.tell()
             child = subprocess.Popen(
                 command,
                 cwd=cwd,
@@ -145,10 +147,11 @@ def start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], run_id: 
                 bufsize=0,
                 start_new_session=True,
             )
-        except OSError as error:
-            failure = TransientError if error.errno in (errno.EAGAIN, errno.ENOMEM) else DeployFailed
-            raise failure(f"the server of run {run_id} could not be started with {command[0]!r}: {error}") from error
+    except OSError as error:
+        failure = TransientError if error.errno in (errno.EAGAIN, errno.ENOMEM) else DeployFailed
+        raise failure(f"the server of run {run_id} could not be started with {command[0]!r}: {error}") from error
     _children[child.pid] = child
+    _await_mark(child.pid)
     return StartedProcess(child, run_id, log, log_start)
 
 
@@ -159,12 +162,7 @@ def alive(identity: ProcessIdentity, run_id: str) -> bool:
     """
     _reap(identity.pid)
     try:
-        process = psutil.Process(identity.pid)
-        if abs(process.create_time() - identity.started) > CLOCK_SLACK or process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return _run_id_of(identity.pid) == run_id
-    except psutil.NoSuchProcess:
-        return False
+        return not _is_reused(identity) and _runs(identity.pid) and _run_id_of(identity.pid) == run_id
     except PermissionError as error:
         raise ArchitectError(
             f"process {identity.pid}, recorded for run {run_id}, belongs to another user; look as the user who launched it"
@@ -215,6 +213,18 @@ def last_lines(path: Path, n: int = 20, since: int = 0) -> list[str]:
             return file.read().decode(errors="replace").splitlines()[-n:]
     except FileNotFoundError:
         return []
+
+
+def _await_mark(pid: int) -> None:
+    """Return once the process can be found by its mark.
+
+    For up to milliseconds after exec a process has no environment to show; whoever looks then would say that it is gone.
+    Without an await, so that a cancellation cannot come in between.
+    """
+    deadline = time.monotonic() + MARK_LIMIT
+    with suppress(PermissionError):
+        while _runs(pid) and _run_id_of(pid) is None and time.monotonic() < deadline:
+            time.sleep(0)
 
 
 def _private(path: str, flags: int) -> int:
@@ -276,7 +286,7 @@ async def _ended(pid: int) -> None:
     except ProcessLookupError:
         return
     except (AttributeError, OSError):  # another system than Linux, or one that withholds pidfds
-        while _runs(pid):
+        while _runs(pid):  # noqa: ASYNC110  (there is no event)
             await asyncio.sleep(GLANCE)
         return
     loop = asyncio.get_running_loop()
@@ -301,7 +311,7 @@ def _reap(pid: int) -> int | None:
     child = _children.get(pid)
     if child is None or child.poll() is None:
         return None
-    del _children[pid]
+    _children.pop(pid, None)  # another thread may have looked as well
     return child.returncode
 
 
@@ -318,14 +328,24 @@ def _signal(pid: int, number: signal.Signals) -> None:
         raise ArchitectError(f"process {pid} may not be signalled by this user: {error}") from error
 
 
+def _is_reused(identity: ProcessIdentity) -> bool:
+    """Whether the process id is now another process's."""
+    try:
+        return abs(psutil.Process(identity.pid).create_time() - identity.started) > CLOCK_SLACK
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _rest_of_group(leader: ProcessIdentity, run_id: str) -> list[ProcessIdentity]:
+    if _is_reused(leader):
+        return []
     try:
         os.killpg(leader.pid, 0)
     except ProcessLookupError:
         return []
     except PermissionError:
         pass
-    return [member for member in find(run_id) if member != leader and _group_of(member.pid) == leader.pid]
+    return [member for member in find(run_id) if member.pid != leader.pid and _group_of(member.pid) == leader.pid]
 
 
 def _group_of(pid: int) -> int | None:

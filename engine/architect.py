@@ -91,6 +91,12 @@ class Site:
     directory: Path
     token: str
     log: logging.LoggerAdapter[logging.Logger] | logging.Logger
+    lease: float = 900.0
+    """How long the server may go on unheard, in seconds."""
+    grace: float = 86400.0
+    """How long it keeps what nobody collected, in seconds."""
+    epoch: int = 1
+    """Counts the launchers of this run; a router prefers the newest."""
     url: str | None = None
     resources: list[Resource] = field(default_factory=list)
     record: Callable[[Resource, bool], Awaitable[None]] | None = None

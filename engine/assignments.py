@@ -141,8 +141,6 @@ class Assignments:
             self._places.count(assignment.unit)
         else:
             self._extras += 1
-        if self._places.is_done(assignment.unit):
-            self._groups.pop(assignment.unit, None)
         return counts
 
     def release(self, agent_id: str, status: str) -> list[str]:

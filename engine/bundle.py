@@ -179,6 +179,7 @@ def _told_as_bundle_error(what: str) -> Iterator[None]:
 @contextmanager
 def _building(run_directory: Path) -> Iterator[Path]:
     """A directory that takes the bundle's place when it is complete, and is gone when it is not."""
+    run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     _discard_half_made(run_directory)
     building = Path(tempfile.mkdtemp(prefix=_HALF_MADE, dir=run_directory))
     try:
@@ -297,9 +298,10 @@ def _copy_directory(
 def _real(entry: Path, origin: _Origin) -> Path:
     if not entry.is_symlink():
         return entry
-    real = entry.resolve()
-    if not real.exists():
-        raise BundleError(f"{entry} is a link to {real}, which is not there")
+    try:
+        real = Path(os.path.realpath(entry, strict=True))
+    except OSError as error:
+        raise BundleError(f"{entry} is a link that leads nowhere: {error.strerror}") from error
     if not real.is_relative_to(origin.root):
         raise BundleError(f"{entry} links to {real}, out of {origin.named}; copy what it links to into that directory")
     return real

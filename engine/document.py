@@ -8,7 +8,7 @@ base-60 or an octal number stays text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ MOST_NODES = 10_000
 """Values in a document, after every alias is expanded."""
 
 KeyPath = tuple[str | int, ...]
-_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -51,15 +50,16 @@ class Document:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
-    def move(self, source: KeyPath, target: KeyPath, value: Any = _MISSING) -> bool:
-        """Move what stands at `source` (or `value` in its stead) to `target`; its places keep telling where it was written.
+    def move(self, source: KeyPath, target: KeyPath, value: Any) -> bool:
+        """Take out what stands at `source` and put `value` to `target` for it, with the place where it was written.
 
         False, and nothing moved, where something stands at `target` already.
         """
         section = self._section(target)
         if section is None or target[-1] in section:
             return False
-        section[target[-1]] = self.remove(source) if value is _MISSING else value
+        self.remove(source)
+        section[target[-1]] = value
         moved = [path for path in self.places if path[: len(source)] == source]
         self.places |= {target + path[len(source) :]: self.places[path] for path in moved}
         return True
@@ -73,8 +73,10 @@ class Document:
         if path in self.places:
             place = self.places[path]
             return Problem(message, place.file, place.line, place.key)
-        above = next((self.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.places), None)
-        return Problem(message, above.file if above else self.file, above.line if above else None, dotted(path))
+        above = [self.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.places]
+        below = [place for known, place in self.places.items() if known[: len(path)] == path]
+        near = next(iter(above + below), Place(self.file, None, ""))
+        return Problem(message, near.file, near.line, dotted(path))
 
     def override(self, assignment: str) -> None:
         """Set a value as the command line gives it, `architect.port=3000`, the value as YAML. Problems are collected."""
@@ -134,7 +136,9 @@ def parse(text: str, file: str) -> Document:
         node = loader.get_single_node()
         document.value = _Builder(document, loader).build(node, ()) if node else None
     except yaml.reader.ReaderError as error:
-        raise ConfigError(Problem(f"is not YAML: {error.reason}", file, text.count("\n", 0, error.position) + 1)) from error
+        raise ConfigError(
+            Problem(f"is not YAML: {error.reason}", file, text.count("\n", 0, error.position) + 1)
+        ) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         why = ", ".join(part for part in (error.context, error.problem) if part)
@@ -157,7 +161,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.nodes += 1
         if self.nodes > 2 * MOST_NODES:  # keys are nodes as well
-            raise yaml.MarkedYAMLError(problem=f"more than {MOST_NODES} values", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem=f"it has more than {MOST_NODES} values", problem_mark=self.get_mark())
         return super().compose_node(parent, index)
 
 
@@ -169,11 +173,11 @@ _Loader.yaml_implicit_resolvers = {
     for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
-    _CORE + "int", re.compile(r"[-+]?(0|[1-9][0-9_]*)|0x[0-9a-fA-F]+", re.ASCII), list("-+0123456789")
+    _CORE + "int", re.compile(r"(?:[-+]?(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F]+)$", re.ASCII), list("-+0123456789")
 )
 _Loader.add_implicit_resolver(
     _CORE + "float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII),
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$", re.ASCII),
     list("-+.0123456789"),
 )
 
@@ -193,9 +197,9 @@ class _Builder:
             return self._scalar(node, path)
         if node.tag not in (_CORE + "map", _CORE + "seq"):
             return self._refuse(path, f"the tag {node.tag} is not allowed; a task file holds plain values")
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._mapping(node, path)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
 
     def _spend(self, node: yaml.Node) -> None:
         self.nodes += 1
@@ -220,7 +224,9 @@ class _Builder:
             value = self.loader.construct_object(node)
             str(value).encode()  # an escaped half of a character, or a number of thousands of digits
         except (ValueError, KeyError):
-            return self._refuse(path, f"found {found(node.value)}, which cannot be read as {node.tag.removeprefix(_CORE)}")
+            return self._refuse(
+                path, f"found {found(node.value)}, which cannot be read as {node.tag.removeprefix(_CORE)}"
+            )
         if value in (float("inf"), float("-inf")) or value != value:
             return self._refuse(path, f"found {node.value}; allowed: a number that is finite")
         return value
@@ -244,9 +250,7 @@ class _Builder:
                 continue
             elif key.value in lines:
                 first = f"is given twice, first on line {lines[key.value]}"
-                self.document.problems.append(
-                    Problem(first, self.document.file, line, dotted((*path, key.value)))
-                )
+                self.document.problems.append(Problem(first, self.document.file, line, dotted((*path, key.value))))
             else:
                 lines[key.value] = line
                 self._place((*path, key.value), key)
@@ -261,5 +265,8 @@ class _Builder:
                 if not isinstance(merged, yaml.MappingNode):
                     self._refuse(path, "merges (<<) what is no section")
                     continue
-                yield from ((key, value) for key, value in merged.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE)
+                for key, value in merged.value:
+                    self._spend(key)
+                    if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                        yield key, value
                 yield from self._merged(merged, path)

@@ -8,6 +8,7 @@ FalseworkError
 │   ├── DeployFailed
 │   ├── TransientError   worth another attempt; the only error that deploy is retried on
 │   └── ShutdownFailed   (also an ExceptionGroup) something still stands
+├── LimitReached         (also a TimeoutError) a deadline passed; names the setting that moves it
 ├── BundleError          the files to ship are not the files that were sealed
 ├── ChannelError         the connection to a router
 │   └── ConnectFailed
@@ -88,6 +89,14 @@ class ShutdownFailed(ArchitectError, ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception]) -> ShutdownFailed:  # type: ignore[override]
         return ShutdownFailed(self.message, excs)
+
+
+class LimitReached(FalseworkError, TimeoutError):
+    """A deadline passed. `seconds` is how long it was, `setting` what moves it."""
+
+    def __init__(self, seconds: float, setting: str) -> None:
+        self.seconds, self.setting = seconds, setting
+        super().__init__(f"not done within {seconds:g} s ({setting})")
 
 
 class BundleError(FalseworkError):

@@ -32,7 +32,11 @@ LARGEST = (1 << 63) - 1
 """The largest size, in bytes."""
 
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
-_BYTES = {"B": 1} | {f"{p}iB": 1024**n for n, p in enumerate("KMGT", 1)} | {f"{p}B": 1000**n for n, p in enumerate("kMGT", 1)}
+_BYTES = (
+    {"B": 1}
+    | {f"{p}iB": 1024**n for n, p in enumerate("KMGT", 1)}
+    | {f"{p}B": 1000**n for n, p in enumerate("kMGT", 1)}
+)
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 
 
@@ -84,7 +88,9 @@ class Kind:
             raise ValidationError(f"found {found(value)}; allowed: {self.allowed}") from error
 
 
-Duration = Annotated[float, Kind(parse_duration, "a duration such as 500ms, 90s, 30m, 1.5h or 3d (up to a century)", format_duration)]
+Duration = Annotated[
+    float, Kind(parse_duration, "a duration such as 500ms, 90s, 30m, 1.5h or 3d (up to a century)", format_duration)
+]
 """Seconds, written as `30m`."""
 Size = Annotated[int, Kind(parse_size, "a size such as 4096, 512KiB, 100MiB or 1MB (whole bytes)", format_size)]
 """Bytes, written as `100MiB`."""
@@ -134,10 +140,9 @@ def _quantity(value: object, units: Mapping[str, Decimal], plain: str) -> Decima
         raise ValueError(f"{value!r} is no quantity")
     text = value.strip() if isinstance(value, str) else f"{Decimal(repr(value)):f}"
     read = _QUANTITY.fullmatch(text)
-    unit = read and (read[2] or plain)
-    if not read or unit not in units:
-        raise ValueError(f"{value!r} has no unit of {', '.join(units)}")
-    return Decimal(read[1]) * units[unit]
+    if not read or (read[2] or plain) not in units:
+        raise ValueError(f"{value!r} is no number with one of the units {', '.join(units)}")
+    return Decimal(read[1]) * units[read[2] or plain]
 
 
 class _SectionSchema(Schema):
@@ -185,7 +190,7 @@ class _Member(fields.Field[Any]):
         try:
             check(loaded)
         except ConfigError as error:
-            raise ValidationError(list(error.problems)) from error  # type: ignore[arg-type]  # config.py unpacks them
+            raise ValidationError(list(error.problems)) from error  # config.py takes them as they are
         except ValueError as error:
             raise ValidationError(str(error)) from error
 

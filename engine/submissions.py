@@ -1,7 +1,7 @@
 """What the workers of a run handed in, durable in the run's directory.
 
-`submissions.jsonl` has one line for each submission, which carries everything; uploads are under `files/<agent id>/`. Who
-does what is decided in assignments.py, and what a row of results looks like in export.py.
+`submissions.jsonl` has one line for each submission, which carries everything; uploads are under `files/<agent id>/`.
+Who does what is decided in assignments.py, and what a row of results looks like in export.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -24,6 +24,9 @@ from .errors import FalseworkError
 FILE_NAME = "submissions.jsonl"
 DEEPEST = 200
 """Data nested deeper than this is kept as a JSON string of its text: whoever reads it later may have less stack to spare."""
+
+LARGE = 1 << 20
+"""Bytes of data above which a submission is encoded in a thread, so that the others need not wait."""
 
 Kind = Literal["unit", "onboarding", "metadata"]
 
@@ -130,14 +133,17 @@ class Submissions:
 
     def has(self, router_epoch: str, number: int) -> bool:
         """Whether this packet is stored."""
-        return number <= self.acked.get(router_epoch, 0) or number in self._ahead.get(router_epoch, ())
+        return 0 < number <= self.acked.get(router_epoch, 0) or number in self._ahead.get(router_epoch, ())
 
     async def store(self, record: Submission) -> bool:
         """Store a submission; its files and then the record are on the disk when this returns. False for a repeat.
 
-        It goes on to its end even if whoever waits is cancelled. Raises ValueError for a record that is no JSON or whose
-        files are not where `files_directory` says, StoreFailed when the disk refuses; storing it again is then right.
+        It goes on to its end even if whoever waits is cancelled. Raises ValueError for a record that is no JSON or
+        whose files are not where `files_directory` says, StoreFailed when the disk refuses; storing it again is then
+        right.
         """
+        if record.number < 1:
+            raise ValueError(f"packets are numbered from 1, this one has {record.number}")
         key = (record.router_epoch, record.number)
         if self.has(*key):
             return False
@@ -185,6 +191,8 @@ class Submissions:
 
     def _open_journal(self) -> Journal:
         journal = Journal(self._path)
+        self.acked.clear()
+        self._ahead.clear()
         try:
             records = journal.open()
         except JournalDamaged as error:
@@ -196,9 +204,8 @@ class Submissions:
         return journal
 
     async def _store(self, record: Submission) -> None:
-        if record.number < 1:
-            raise ValueError(f"packets are numbered from 1, this one has {record.number}")
-        line = msgspec.json.encode(msgspec.structs.replace(record, data=msgspec.Raw(_one_line(record.data))))
+        large = memoryview(record.data).nbytes > LARGE
+        line = await asyncio.to_thread(_encode, record) if large else _encode(record)
         if record.files:
             await self._sync_files(record)
         await self._append(line)
@@ -267,9 +274,12 @@ class _Head(msgspec.Struct, omit_defaults=True):
     agent_ids: list[str] = []
 
 
+_Line = TypeVar("_Line", _Head, Submission)
+
 _PLAIN_NAME = re.compile(r"(?!\.)[\w.-]{1,200}", re.ASCII)
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
 
 
 def _lock(directory: Path) -> int:
@@ -293,16 +303,19 @@ def _read_lines(path: Path) -> list[bytes]:
     return [line for _, line in records]
 
 
-def _decode[T](line: bytes, kind: type[T], path: Path, index: int) -> T:
+def _decode(line: bytes, kind: type[_Line], path: Path, index: int) -> _Line:
     try:
         return msgspec.json.decode(line, type=kind)
     except msgspec.MsgspecError as error:
         raise StoreDamaged(f"{path}:{index + 1}: not a submission ({error}); move the file away") from error
 
 
-def _one_line(data: msgspec.Raw) -> bytes:
+def _encode(record: Submission) -> bytes:
+    return msgspec.json.encode(msgspec.structs.replace(record, data=msgspec.Raw(_compact(bytes(record.data)))))
+
+
+def _compact(text: bytes) -> bytes:
     """The same JSON in one line, and in a string if it is nested too deep. Raises ValueError for what is no JSON."""
-    text = bytes(data)
     try:
         text.decode()
         if _nesting(text) > DEEPEST:
@@ -313,11 +326,11 @@ def _one_line(data: msgspec.Raw) -> bytes:
 
 
 def _nesting(text: bytes) -> int:
-    """How deep arrays and objects stand in each other, or some upper bound that is not too deep either."""
-    brackets = text.count(b"[") + text.count(b"{")
-    if brackets <= DEEPEST:
-        return brackets
-    return max(accumulate(_BRACKETS.get(byte, 0) for byte in _STRINGS.sub(b"", text)))
+    """How deep arrays and objects stand in each other; where their number is no more than DEEPEST, that number."""
+    opened = text.count(b"[") + text.count(b"{")
+    if opened <= DEEPEST:
+        return opened
+    return max(accumulate(map(_STEPS.__getitem__, _STRINGS.sub(b"", text).translate(None, _NO_BRACKETS))))
 
 
 def _sync(files: list[Path], directory: Path) -> None:

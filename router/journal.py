@@ -44,10 +44,15 @@ class Journal:
         Cuts off a torn last line. Raises JournalDamaged for any other line that is no JSON, OSError as it comes.
         """
         created = not self.path.exists()
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        records, self.size = read_records(self.path)
-        os.ftruncate(self._descriptor, self.size)
-        os.fsync(self._descriptor)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            records, self.size = read_records(self.path)
+            os.ftruncate(descriptor, self.size)
+            os.fsync(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
         if created:
             sync_directory(self.path.parent)
         return records
@@ -136,6 +141,8 @@ class Journal:
     def _write(self, block: bytes) -> None:
         """Runs in the journal's thread: all of the block on the disk, or none of it in the file."""
         descriptor = self._open_descriptor()
+        if os.fstat(descriptor).st_size != self.size:
+            os.ftruncate(descriptor, self.size)  # a failed append could not be taken back then
         try:
             rest = memoryview(block)
             while rest:
@@ -187,6 +194,8 @@ def _is_json(line: bytes) -> bool:
         msgspec.json.decode(line, type=msgspec.Raw)
     except msgspec.MsgspecError:
         return False
+    except RecursionError:
+        return True  # how deep is too deep depends on who asks; it was whole, or it would have ended before
     return True
 
 

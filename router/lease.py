@@ -42,6 +42,11 @@ class Lease:
         """The launcher leaves for good."""
         self._asked = Admission.CLOSED
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the launcher said that it leaves for good."""
+        return self._asked is Admission.CLOSED
+
     def admission(self, now: float) -> Admission:
         """Whether new workers are let in."""
         if self._asked is Admission.CLOSED:

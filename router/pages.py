@@ -80,6 +80,8 @@ class Pages:
         self._switchboard, self._outbox, self._uploads, self._clock = switchboard, outbox, uploads, clock
         self._guard_files = guard_files
         self._saving: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self.keeping = 0
+        """How many things are on their way into the outbox."""
         self.cookie = f"falsework_{switchboard.run_id}"
 
     def routes(self) -> list[web.RouteDef]:
@@ -114,6 +116,7 @@ class Pages:
         """Durable; then held open until the launcher says what comes next for this worker."""
         body = await _read(request, _ONBOARDING, "provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp")
         agent = self._switchboard.agents.authorise(body.provider_data.USED_AGENT_ID, self.session(request))
+        self._switchboard.check_open()
         waiting, answer = self._open_request(request)
         self._switchboard.await_onboarding(agent, waiting)
         data = {"onboarding_data": body.provider_data.onboarding_data, "request_id": waiting.request_id}
@@ -136,6 +139,7 @@ class Pages:
         body, form = await self._read_submission(request, "metadata")
         with self._uploads.discarding(form.files) as discarding:
             self._switchboard.agents.authorise(body.USED_AGENT_ID, self.session(request))
+            self._switchboard.check_open()
             kept = self._start_keeping(self._put(wire.SUBMIT_METADATA, body, body.metadata, form.files), form.files)
             discarding.unless(True)
         await self._keep(kept)
@@ -210,8 +214,10 @@ class Pages:
     def _start_keeping(self, put: Coroutine[Any, Any, None], files: Sequence[UploadedFile] = ()) -> asyncio.Task[None]:
         """Keep something in a task of its own, which goes on when the page gives up waiting."""
         kept = asyncio.ensure_future(put)
+        self.keeping += 1
 
         def discard_if_not_kept(kept: asyncio.Task[None]) -> None:
+            self.keeping -= 1
             if kept.cancelled() or kept.exception() is not None:
                 self._uploads.discard(file.filename for file in files)
 

@@ -121,8 +121,12 @@ class Router:
             at = self._clock()
             self.switchboard.tick(at)
             self.sockets.drop_slow(at.now)
-            if self.switchboard.lease.is_over(at.now, self.outbox.held):
-                self.over.set()
+            self._check_over(at)
+
+    def _check_over(self, at: Instant) -> None:
+        if not self.pages.keeping and self.switchboard.lease.is_over(at.now, self.outbox.held):
+            self.switchboard.say_farewell()
+            self.over.set()
 
     # Durable packets to the launcher
 
@@ -139,6 +143,8 @@ class Router:
         self.outbox.acknowledge(router_epoch, number)
         if self._delivery is not None and router_epoch == self.outbox.router_epoch:
             self._delivery.acknowledged(number)
+        if self.switchboard.lease.is_closed:
+            self._check_over(self._clock())
 
     def _discard_uploads(self, names: tuple[str, ...]) -> None:
         """The launcher has fetched them, unless it is one that fetches later without saying so."""
@@ -190,7 +196,12 @@ class Router:
         acknowledges = hello.protocol >= 1
         self._delivery = Delivery(self.outbox, socket, self.limits.outbox_window, acknowledges=acknowledges)
         self._delivery.pump()
-        return self.switchboard.launcher_said
+        return self._launcher_said
+
+    def _launcher_said(self, peer: Peer, packet: Packet, at: Instant) -> None:
+        self.switchboard.launcher_said(peer, packet, at)
+        if packet.packet_type == wire.BYE:
+            self._check_over(at)
 
     def _welcome(self) -> dict[str, Any]:
         return {

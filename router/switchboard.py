@@ -143,13 +143,22 @@ class Switchboard:
 
     def check_admission(self, at: Instant) -> None:
         """Raise the Refused that a worker gets when nobody is let in."""
+        self.check_open()
         admission = self.lease.admission(at.now)
-        if admission is Admission.CLOSED:
-            raise Refused(410, "finished", "This task is finished. Thank you for your interest.")
         if admission is not Admission.OPEN:
             raise Refused(503, "closed", "This task takes no new workers at the moment.", retry_after=60)
         if self.launcher_is_away(at):
             raise _away()
+
+    def check_open(self) -> None:
+        """Raise Refused if the launcher left for good: nobody would ever fetch what is handed in now."""
+        if self.lease.is_closed:
+            raise Refused(410, "finished", "This task is finished. Thank you for your interest.")
+
+    def say_farewell(self) -> None:
+        """Answer the launcher's `bye`: it has everything that was handed in."""
+        if self.link.peer is not None:
+            self.link.send(encode(Envelope(wire.BYE, wire.LAUNCHER_SUBJECT, {"held": 0})))
 
     def launcher_is_away(self, at: Instant) -> bool:
         """Whether the launcher has been gone for longer than a page's request waits for it."""
@@ -160,6 +169,7 @@ class Switchboard:
         agent = self.agents.authorise(agent_id, session)
         if agent.submission_id == submission_id:
             return None
+        self.check_open()
         if agent.submission_id is not None or agent.status in wire.TAKEN:
             raise Refused(409, "already_taken", "Your work on this was already handed in, and is safe.")
         return agent

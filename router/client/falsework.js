@@ -31,6 +31,11 @@ export function join() {
   return new Visit().begin()
 }
 
+/** @type {[string, words.Tone]} */
+const NO_NEWS = ['', 'plain']
+/** @type {[string, words.Tone]} */
+const ANOTHER = [words.SAVED_AND_NEXT, 'good']
+
 /** One load of the page by one worker, over as many units as the worker does. */
 class Visit {
   line = new words.StatusLine(document)
@@ -40,8 +45,8 @@ class Visit {
   /** @type {Task | null} */
   #task = null
   #assignmentId = ''
-  /** What the worker still has to hear once the next unit is there. */
-  #news = ''
+  /** What the worker still has to hear once the next unit is there. @type {[string, words.Tone]} */
+  #news = NO_NEWS
 
   async begin() {
     this.#enter('joining', words.CONNECTING, 'busy')
@@ -56,22 +61,28 @@ class Visit {
   /** The next unit, if the provider has another assignment for this worker. */
   async next() {
     if (providerData(this.runId)?.assignment_id === this.#assignmentId) return this.end()
-    if (this.line.said === words.SAVED) this.#news = words.SAVED_AND_NEXT
+    if (this.line.said === words.SAVED) this.#news = ANOTHER
     return this.#request()
   }
 
   /** Ask for an agent, and make it a task. @param {string} path @param {object} body @returns {Promise<Task | null>} */
   async admit(path, body) {
-    const insistence = {
-      isAnswer: (/** @type {any} */ packet) => packet.data?.agent_id !== undefined,
-      onTrouble: (/** @type {string} */ reason) => this.line.say(`${reason} Trying again…`, 'busy'),
-    }
     try {
-      const packet = await post(path, { ...body, client_timestamp: Date.now() / 1000 }, insistence)
-      return this.#open(packet.data)
+      return this.#open(await this.#ask(path, body))
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal
       return this.end(refusal.message, 'bad')
+    }
+  }
+
+  /** A router that was started anew knows no agents: have the launcher name ours again. False when it is not ours any more. @param {string} agentId */
+  async isStillOurs(agentId) {
+    try {
+      const details = await this.#ask('/request_agent', { provider_data: providerData(this.runId) })
+      return details.agent_id === agentId
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal
+      return false
     }
   }
 
@@ -79,6 +90,15 @@ class Visit {
   end(sentence = this.line.said, tone = 'good') {
     this.#task = null
     return this.#enter('over', sentence, tone)
+  }
+
+  /** @param {string} path @param {object} body @returns {Promise<Details>} */
+  async #ask(path, body) {
+    const packet = await post(path, { ...body, client_timestamp: Date.now() / 1000 }, {
+      isAnswer: ({ data }) => data?.agent_id !== undefined,
+      onTrouble: reason => this.line.say(`${reason} Trying again…`, 'busy'),
+    })
+    return packet.data
   }
 
   #request() {
@@ -89,10 +109,14 @@ class Visit {
 
   /** @param {Details} details */
   #open(details) {
-    if (!details.agent_id) return this.end(words.sentenceForRefusal(details.failure_reason), 'plain')
+    const [news, tone] = this.#news
+    this.#news = NO_NEWS
+    if (!details.agent_id) {
+      const sentence = words.sentenceForRefusal(details.failure_reason)
+      return this.end(tone === 'bad' ? `${news} ${sentence}` : sentence, 'plain')
+    }
     emptyForms()
-    this.#enter('working', this.#news, 'good')
-    this.#news = ''
+    this.#enter('working', news, tone)
     this.#task = new Task(this, details)
     return this.#task
   }
@@ -100,13 +124,16 @@ class Visit {
   /** An answer that was under way when the page was left. @param {Submission} submission */
   async #sendAgain(submission) {
     this.line.say(words.SAVING, 'busy')
+    const insistence = { onTrouble: (/** @type {string} */ reason) => this.line.say(words.notSavedYet(reason), 'bad') }
     try {
-      await submission.send({ onTrouble: reason => this.line.say(words.notSavedYet(reason), 'bad') })
-      this.#news = words.SAVED_AND_NEXT
+      await submission.send(insistence, agentId => this.isStillOurs(agentId))
+      this.#news = ANOTHER
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal
-      this.#news = `Your last answer was not saved: ${refusal.message}`
+      this.#news = [`Your last answer was not saved: ${refusal.message}`, 'bad']
       if (!isTaken(refusal)) return
+    } finally {
+      submission.forget()
     }
     new Draft(this.keeping, submission.agentId).forget()
     tellProvider(submission.answer, this.runId)

@@ -100,6 +100,6 @@ function made(page) {
   element.id = 'falsework-status'
   element.setAttribute('role', 'status')
   element.setAttribute('aria-live', 'polite')
-  page.body.append(element)
+  page.body.prepend(element)
   return element
 }

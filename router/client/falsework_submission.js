@@ -42,14 +42,28 @@ export class Submission {
   /**
    * Send it until the router said that it is saved. Raises Refusal when it will not be.
    * @param {Insistence & {onProgress?: (part: number) => void}} insistence
+   * @param {(agentId: string) => Promise<boolean>} isStillOurs asked when the router does not know the agent (any more)
    */
-  async send(insistence) {
-    const asked = { ...insistence, isAnswer: isSaved }
+  async send(insistence, isStillOurs) {
     try {
-      await (this.#files.length ? upload('/submit_task', this.#form(), asked) : post('/submit_task', this.#body(), asked))
-    } finally {
-      this.#keeping.remove(UNSENT + this.agentId)
+      await this.#insist(insistence)
+    } catch (refusal) {
+      const isForgotten = refusal instanceof Refusal && refusal.status === 404
+      if (!isForgotten || !(await isStillOurs(this.agentId))) throw refusal
+      await this.#insist(insistence)
     }
+  }
+
+  /** It is settled: saved, or refused for good. */
+  forget() {
+    this.#keeping.remove(UNSENT + this.agentId)
+  }
+
+  /** @param {Insistence & {onProgress?: (part: number) => void}} insistence */
+  async #insist(insistence) {
+    const asked = { ...insistence, isAnswer: isSaved }
+    if (this.#files.length) await upload('/submit_task', this.#form(), asked)
+    else await post('/submit_task', this.#body(), asked)
   }
 
   #body() {
@@ -93,6 +107,6 @@ const isList = value => typeof value?.[Symbol.iterator] === 'function'
 
 /** An id that nobody else has; randomUUID exists only in secure contexts, which a plain http address is not. */
 export function uniqueId() {
-  if (globalThis.crypto.randomUUID) return crypto.randomUUID()
+  if (globalThis.isSecureContext) return crypto.randomUUID()
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -14,6 +14,7 @@ import { tellProvider } from './falsework_worker.js'
  * @property {string | undefined} runId
  * @property {() => Promise<Task | null>} next
  * @property {(path: string, body: object) => Promise<Task | null>} admit
+ * @property {(agentId: string) => Promise<boolean>} isStillOurs
  * @property {(sentence?: string, tone?: words.Tone) => null} end
  *
  * @typedef {object} Details the data of an agent_details packet
@@ -25,6 +26,8 @@ import { tellProvider } from './falsework_worker.js'
 
 const WARN_AT = 2
 const MINUTE = 60_000
+/** Characters; three bytes each at most, and a frame is 1 MiB. */
+const LARGEST_UPDATE = 340_000
 
 export class Task {
   /** The unit: a value of units.jsonl. @type {any} */
@@ -45,6 +48,7 @@ export class Task {
   #seen = new Set()
   /** @type {Promise<boolean> | null} */
   #submitting = null
+  #isReturning = false
   #stopClock = () => {}
 
   /** Made by `join()`. @param {Visit} visit @param {Details} details */
@@ -75,10 +79,16 @@ export class Task {
     queueMicrotask(() => this.#deliver())
   }
 
-  /** Send a live update to the launcher. It waits in line while there is no connection. @param {object} update */
+  /**
+   * Send a live update to the launcher; it waits in line while there is no connection. One that a broken connection may have
+   * swallowed is sent again under the same `update_id`. Raises RangeError for one that no frame can carry.
+   * @param {object} update
+   */
   send(update) {
+    const data = { ...update, update_id: uniqueId() }
+    if (JSON.stringify(data).length > LARGEST_UPDATE) throw new RangeError('a live update is too large; hand it in as a file')
     this.#connect()
-    const isKept = /** @type {Connection} */ (this.#connection).send({ ...update, update_id: uniqueId() })
+    const isKept = /** @type {Connection} */ (this.#connection).send(data)
     if (!isKept) this.say(words.OVERFLOW, 'bad')
   }
 
@@ -138,10 +148,7 @@ export class Task {
     line.say(words.SAVING, 'busy')
     addEventListener('beforeunload', holdPage)
     try {
-      await submission.send({
-        onTrouble: reason => line.say(words.notSavedYet(reason), 'bad'),
-        onProgress: part => line.say(words.sending(part), 'busy'),
-      })
+      await submission.send(this.#insistence(), agentId => this.#visit.isStillOurs(agentId))
       line.say(words.SAVED, 'good')
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal
@@ -149,12 +156,21 @@ export class Task {
       if (!isTaken(refusal)) return false
     } finally {
       removeEventListener('beforeunload', holdPage)
+      submission.forget()
     }
     this.status = 'completed'
     this.#stop()
     this.#draft.forget()
     tellProvider(answer, runId)
     return true
+  }
+
+  #insistence() {
+    const { line } = this.#visit
+    return {
+      onTrouble: (/** @type {string} */ reason) => line.say(words.notSavedYet(reason), 'bad'),
+      onProgress: (/** @type {number} */ part) => line.say(words.sending(part), 'busy'),
+    }
   }
 
   /** Once the page has set itself up for the unit: put the draft back, and keep it from here on. */
@@ -179,7 +195,16 @@ export class Task {
   #read({ packet_type, data }) {
     if (packet_type === 'client_bound_live_update') this.#receive(data)
     else if (packet_type === 'update_status' || packet_type === 'heartbeat') this.#become(data?.status)
-    else if (packet_type === 'error' && data?.message) this.say(data.message, 'bad')
+    else if (packet_type === 'error') this.#complain(data)
+  }
+
+  /** The router did not take something. An agent that it has forgotten is shown to it again, once at a time. @param {any} data */
+  async #complain({ error, message }) {
+    if (this.#isReturning) return
+    this.#isReturning = true
+    const isSettled = error === 'unknown_agent' && (await this.#visit.isStillOurs(this.agentId))
+    this.#isReturning = false
+    if (!isSettled && message && this.#connection) this.say(message, 'bad')
   }
 
   /** An update, unless it came before. @param {any} update */

@@ -437,5 +437,5 @@ class AnyHistoryTogether(AnyHistory):
 AnyHistory.TestCase.settings = AnyHistoryTogether.TestCase.settings = settings(
     max_examples=100, stateful_step_count=40, deadline=None
 )
-TestAnyHistory = AnyHistory.TestCase
-TestAnyHistoryTogether = AnyHistoryTogether.TestCase
+TestAnyHistory = pytest.mark.slow(AnyHistory.TestCase)
+TestAnyHistoryTogether = pytest.mark.slow(AnyHistoryTogether.TestCase)

@@ -1,0 +1,129 @@
+"""The picture of the layers: which module rests on which, as the imports in the code say it.
+
+A package inside a package is one box. An arrow that follows from others is left out (the picture is the transitive
+reduction of the imports), and so is what only a type checker reads; nothing that depends on anything becomes hidden by it.
+"""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import grimp
+from falsework.engine.diagram import LOOKS, MUTED
+
+LAYERS = ("falsework.architects", "falsework.engine", "falsework.router")
+CONTRACTS = Path(__file__).parent.parent / ".importlinter"
+
+Arrows = dict[str, set[str]]
+"""What each module imports, by the modules' whole names."""
+
+
+def imports() -> Arrows:
+    """The imports between the boxes of the picture, as found in the installed code."""
+    graph = grimp.build_graph(*LAYERS, exclude_type_checking_imports=True, cache_dir=None)
+    arrows: Arrows = {_box(module): set() for module in graph.modules if module not in LAYERS}
+    for module in graph.modules:
+        arrows.setdefault(_box(module), set()).update(map(_box, graph.find_modules_directly_imported_by(module)))
+    drawn = {target for targets in arrows.values() for target in targets}
+    return {
+        module: targets - {module}
+        for module, targets in sorted(arrows.items())
+        if module not in LAYERS or targets or module in drawn
+    }
+
+
+def reduced(arrows: Mapping[str, set[str]]) -> Arrows:
+    """The arrows that do not follow from others. Arrows of a circle are all kept: a circle should be seen."""
+    reach = {module: _reachable(module, arrows) for module in arrows}
+
+    def follows(source: str, target: str) -> bool:
+        between = (other for other in arrows[source] - {target} if target in reach[other])
+        return any(other not in reach[target] and source not in reach[other] for other in between)
+
+    return {source: {target for target in targets if not follows(source, target)} for source, targets in arrows.items()}
+
+
+def pure_modules() -> set[str]:
+    """The modules that .importlinter keeps free of I/O and of the clock."""
+    contracts = configparser.ConfigParser()
+    contracts.read_string(CONTRACTS.read_text("utf-8"))
+    return set(contracts["importlinter:contract:pure"]["source_modules"].split())
+
+
+def layers_mermaid(arrows: Mapping[str, set[str]], pure: Iterable[str]) -> str:
+    """The layers as a Mermaid flowchart."""
+    lines = ["flowchart TB"]
+    for layer in LAYERS:
+        lines += [f'    subgraph layer_{_name(layer)}["{_name(layer)}/"]']
+        lines += [f'        {_identifier(module)}["{_label(module)}"]' for module in arrows if _layer(module) == layer]
+        lines += ["    end"]
+    lines += [f"    {_identifier(source)} --> {_identifier(target)}" for source, target in _pairs(arrows)]
+    look = LOOKS["settled"]
+    lines += [f"    classDef pure fill:{look.fill},stroke:{look.line},color:{look.text}"]
+    lines += [f"    class {','.join(map(_identifier, sorted(set(pure) & set(arrows))))} pure"]
+    return "\n".join(lines) + "\n"
+
+
+def layers_dot(arrows: Mapping[str, set[str]], pure: Iterable[str]) -> str:
+    """The same picture in graphviz's language."""
+    lines = [
+        "digraph layers {",
+        '  graph [bgcolor="transparent" fontname="Helvetica" newrank=true nodesep=0.22 pad=0.1 ranksep=0.5];',
+        '  node [fontname="Helvetica" fontsize=13 height=0.4 penwidth=1.3 shape=box style="filled,rounded" width=0.9];',
+        f'  edge [arrowsize=0.65 color="{MUTED}"];',
+    ]
+    for layer in LAYERS:
+        lines += [
+            f"  subgraph cluster_{_name(layer)} {{",
+            f'    graph [color="{MUTED}" fontcolor="{MUTED}" fontsize=13 label="{_name(layer)}/" labeljust=l margin=14'
+            ' style="dashed,rounded"];',
+            *(f"    {_dot_box(module, module in pure)}" for module in arrows if _layer(module) == layer),
+            "  }",
+        ]
+    lines += [f"  {_identifier(source)} -> {_identifier(target)};" for source, target in _pairs(arrows)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _box(module: str) -> str:
+    """The box that a module is drawn in: falsework.engine.cli.launch is in falsework.engine.cli."""
+    return ".".join(module.split(".")[:3])
+
+
+def _layer(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def _name(module: str) -> str:
+    return module.rpartition(".")[2]
+
+
+def _label(module: str) -> str:
+    return "__init__" if module in LAYERS else _name(module)
+
+
+def _identifier(module: str) -> str:
+    return f"{_name(_layer(module))}_{_label(module)}"
+
+
+def _pairs(arrows: Mapping[str, set[str]]) -> list[tuple[str, str]]:
+    return [(source, target) for source in sorted(arrows) for target in sorted(arrows[source])]
+
+
+def _reachable(start: str, arrows: Mapping[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    ahead = [start]
+    while ahead:
+        new = arrows[ahead.pop()] - seen
+        seen |= new
+        ahead += new
+    return seen
+
+
+def _dot_box(module: str, is_pure: bool) -> str:
+    look = LOOKS["settled" if is_pure else "untouched"]
+    return (
+        f'{_identifier(module)} [color="{look.line}" fillcolor="{look.fill}" fontcolor="{look.text}"'
+        f' label="{_label(module)}"];'
+    )

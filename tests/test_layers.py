@@ -1,0 +1,71 @@
+"""Arrows point one way: the contracts of .importlinter hold, and each of them can fail."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parents[1]
+LAYERS = ("architects", "engine", "router")
+
+
+def lint_imports(directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run `lint-imports` with the .importlinter of `directory` on the `falsework` beside it, or on the installed one."""
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-cache"]
+    environment = {**os.environ, "PYTHONPATH": str(directory), "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The three packages as they would be installed, in reach of a change."""
+    for layer in LAYERS:
+        shutil.copytree(SOURCES / layer, tmp_path / "falsework" / layer, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copy(SOURCES / ".importlinter", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_arrows_point_one_way() -> None:
+    result = lint_imports(SOURCES)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Contracts: 3 kept, 0 broken." in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module, statement",
+    [
+        ("router/lease.py", "from falsework.engine import states"),
+        ("router/lease.py", "import falsework.architects"),
+        ("engine/states.py", "from falsework.architects import local"),
+        ("engine/registry.py", "from ..router import switchboard"),
+        ("engine/registry.py", "from ..router.server import Router"),
+        ("architects/process.py", "from falsework.router.outbox import DiskOutbox"),
+        ("engine/states.py", "import time"),
+        ("engine/lifecycle.py", "from pathlib import Path"),
+        ("engine/assignments.py", "from random import choice"),
+        ("router/protocol.py", "import asyncio"),
+        ("router/switchboard.py", "from .outbox import DiskOutbox"),
+    ],
+)
+def test_an_arrow_the_wrong_way_is_noticed(copy: Path, module: str, statement: str) -> None:
+    with (copy / "falsework" / module).open("a", encoding="utf-8") as source:
+        source.write(f"\n{statement}\n")
+    result = lint_imports(copy)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert re.search(r"Contracts: \d kept, [12] broken\.", result.stdout)
+
+
+@pytest.mark.slow
+def test_the_wire_contract_and_the_journal_are_open_to_all(copy: Path) -> None:
+    with (copy / "falsework/engine/registry.py").open("a", encoding="utf-8") as source:
+        source.write("\nfrom ..router import journal, protocol\n")
+    result = lint_imports(copy)
+    assert result.returncode == 0, result.stdout + result.stderr
