@@ -1,19 +1,22 @@
 """The picture of the layers: which module rests on which, as the imports in the code say it.
 
-A package inside a package is one box. An arrow that follows from others is left out (the picture is the transitive
-reduction of the imports), and so is what only a type checker reads; nothing that depends on anything becomes hidden by it.
+A package inside a package is one box. Left out is what would hide the rest: an arrow that follows from others (the picture
+is the transitive reduction of the imports), the arrows to errors.py, on which all rests, and what only a type checker reads.
 """
 
 from __future__ import annotations
 
 import configparser
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import grimp
-from falsework.engine.diagram import LOOKS, MUTED
+from falsework.engine.diagram import LOOKS, MARK, MUTED, Look
 
 LAYERS = ("falsework.architects", "falsework.engine", "falsework.router")
+FOR_ALL = "falsework.engine.errors"
+LEGEND = "green decides: no I/O, no clock · blue leads to another layer · all may rest on errors"
+PURE, OTHER = LOOKS["settled"], LOOKS["untouched"]
 CONTRACTS = Path(__file__).parent.parent / ".importlinter"
 
 Arrows = dict[str, set[str]]
@@ -52,37 +55,37 @@ def pure_modules() -> set[str]:
     return set(contracts["importlinter:contract:pure"]["source_modules"].split())
 
 
-def layers_mermaid(arrows: Mapping[str, set[str]], pure: Iterable[str]) -> str:
+def layers_mermaid(arrows: Mapping[str, set[str]], pure: Collection[str]) -> str:
     """The layers as a Mermaid flowchart."""
-    lines = ["flowchart TB"]
+    pairs = [pair for pair in _pairs(arrows) if FOR_ALL not in pair]
+    across = [str(number) for number, pair in enumerate(pairs) if _crosses(*pair)]
+    green = [_identifier(module) for module in arrows if module in pure]
+    lines = ["---", f"title: {LEGEND.replace(': ', ', ')}", "---", "flowchart TB"]
     for layer in LAYERS:
         lines += [f'    subgraph layer_{_name(layer)}["{_name(layer)}/"]']
         lines += [f'        {_identifier(module)}["{_label(module)}"]' for module in arrows if _layer(module) == layer]
-        lines += ["    end"]
-    lines += [f"    {_identifier(source)} --> {_identifier(target)}" for source, target in _pairs(arrows)]
-    look = LOOKS["settled"]
-    lines += [f"    classDef pure fill:{look.fill},stroke:{look.line},color:{look.text}"]
-    lines += [f"    class {','.join(map(_identifier, sorted(set(pure) & set(arrows))))} pure"]
+        lines += ["    end", f"    style layer_{_name(layer)} fill:transparent,stroke:{MUTED},stroke-dasharray:5 3"]
+    lines += [f"    {_identifier(source)} --> {_identifier(target)}" for source, target in pairs]
+    lines += [f"    linkStyle {','.join(across)} stroke:{MARK}"] if across else []
+    lines += [f"    classDef {kind} {_colours(look)}" for kind, look in (("default", OTHER), ("pure", PURE))]
+    lines += [f"    class {','.join(green)} pure"] if green else []
     return "\n".join(lines) + "\n"
 
 
-def layers_dot(arrows: Mapping[str, set[str]], pure: Iterable[str]) -> str:
+def layers_dot(arrows: Mapping[str, set[str]], pure: Collection[str]) -> str:
     """The same picture in graphviz's language."""
+    words = f'fontcolor="{MUTED}" fontname="Helvetica" fontsize=13'
     lines = [
         "digraph layers {",
-        '  graph [bgcolor="transparent" fontname="Helvetica" newrank=true nodesep=0.22 pad=0.1 ranksep=0.5];',
+        f'  graph [bgcolor="transparent" class=words label="{LEGEND}" {words} nodesep=0.22 newrank=true pad=0.1 ranksep=0.5];',
         '  node [fontname="Helvetica" fontsize=13 height=0.4 penwidth=1.3 shape=box style="filled,rounded" width=0.9];',
         f'  edge [arrowsize=0.65 color="{MUTED}"];',
     ]
     for layer in LAYERS:
-        lines += [
-            f"  subgraph cluster_{_name(layer)} {{",
-            f'    graph [color="{MUTED}" fontcolor="{MUTED}" fontsize=13 label="{_name(layer)}/" labeljust=l margin=14'
-            ' style="dashed,rounded"];',
-            *(f"    {_dot_box(module, module in pure)}" for module in arrows if _layer(module) == layer),
-            "  }",
-        ]
-    lines += [f"  {_identifier(source)} -> {_identifier(target)};" for source, target in _pairs(arrows)]
+        box = f'color="{MUTED}" label="{_name(layer)}/" labeljust=l margin=14 style="dashed,rounded"'
+        boxes = [f"    {_dot_box(module, module in pure)}" for module in arrows if _layer(module) == layer]
+        lines += [f"  subgraph cluster_{_name(layer)} {{", f"    graph [{box}];", *boxes, "  }"]
+    lines += [f"  {_dot_arrow(source, target)}" for source, target in _pairs(arrows)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -121,9 +124,21 @@ def _reachable(start: str, arrows: Mapping[str, set[str]]) -> set[str]:
     return seen
 
 
+def _crosses(source: str, target: str) -> bool:
+    return _layer(source) != _layer(target)
+
+
+def _colours(look: Look) -> str:
+    return f"fill:{look.fill},stroke:{look.line},color:{look.text}"
+
+
 def _dot_box(module: str, is_pure: bool) -> str:
-    look = LOOKS["settled" if is_pure else "untouched"]
-    return (
-        f'{_identifier(module)} [color="{look.line}" fillcolor="{look.fill}" fontcolor="{look.text}"'
-        f' label="{_label(module)}"];'
-    )
+    look = PURE if is_pure else OTHER
+    colours = f'color="{look.line}" fillcolor="{look.fill}" fontcolor="{look.text}"'
+    return f'{_identifier(module)} [{colours} label="{_label(module)}"];'
+
+
+def _dot_arrow(source: str, target: str) -> str:
+    """An arrow to what all rest on is there, to put that at the foot of its layer, but not seen."""
+    style = f' [class=walked color="{MARK}"]' if _crosses(source, target) else ""
+    return f"{_identifier(source)} -> {_identifier(target)}{' [style=invis]' if target == FOR_ALL else style};"

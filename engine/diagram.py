@@ -70,7 +70,7 @@ STANDING = tuple(
 
 _DARK_PAGE = (
     "<style>@media (prefers-color-scheme: dark) {"
-    ".edge text, .cluster text, .words text {fill: #c9d1d9}"
+    ".edge text, .cluster text, .words > text {fill: #c9d1d9}"
     " .edge path, .cluster path, .cluster polygon {stroke: #8b949e}"
     " .edge polygon {stroke: #8b949e; fill: #8b949e}"
     " .walked path {stroke: #58a6ff} .walked polygon {stroke: #58a6ff; fill: #58a6ff}"

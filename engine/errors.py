@@ -5,13 +5,18 @@ FalseworkError
 ├── IllegalTransition    a trigger that the lifecycle does not allow in this state
 ├── ArchitectError       a backend could not do what its contract promises
 │   ├── PrepareFailed
-│   ├── DeployFailed
-│   ├── TransientError   worth another attempt; the only error that deploy is retried on
+│   ├── DeployFailed     (architects.process.ServerDied is one)
+│   ├── TransientError   worth another attempt; the only error that deploy is retried on (NeverReady is one)
 │   └── ShutdownFailed   (also an ExceptionGroup) something still stands
 ├── LimitReached         (also a TimeoutError) a deadline passed; names the setting that moves it
 ├── BundleError          the files to ship are not the files that were sealed
 ├── ChannelError         the connection to a router
-│   └── ConnectFailed
+│   ├── ConnectFailed
+│   └── FileMissing      (channel.py) an upload that the router does not have
+├── StoreError           (submissions.py) the run's own files: in use, damaged, or refused by the disk
+├── AlreadySubmitted     (assignments.py)
+├── RunEnded             (launcher.py) a run ended before every unit had its submissions
+├── GraphvizMissing, GraphvizFailed   (diagram.py)
 └── LedgerError          the durable record of runs
 
 An error carries its facts as attributes, builds its sentence from them, and says what to do next.

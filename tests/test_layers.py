@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -69,3 +71,33 @@ def test_the_wire_contract_and_the_journal_are_open_to_all(copy: Path) -> None:
         source.write("\nfrom ..router import journal, protocol\n")
     result = lint_imports(copy)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture
+def picture(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SOURCES / "diagrams"))
+    return importlib.import_module("layers")
+
+
+def test_an_arrow_that_follows_from_others_is_left_out_of_the_picture(picture: ModuleType) -> None:
+    arrows = {"launcher": {"run", "states"}, "run": {"lifecycle", "states"}, "lifecycle": {"states"}, "states": set()}
+    assert picture.reduced(arrows) == {
+        "launcher": {"run"},
+        "run": {"lifecycle"},
+        "lifecycle": {"states"},
+        "states": set(),
+    }
+
+
+def test_a_circle_is_left_to_be_seen(picture: ModuleType) -> None:
+    arrows = {"run": {"config", "bundle"}, "config": {"bundle"}, "bundle": {"config"}}
+    assert picture.reduced(arrows) == arrows
+
+
+def test_the_picture_has_every_module_and_marks_the_pure_ones(picture: ModuleType) -> None:
+    arrows, pure = picture.imports(), picture.pure_modules()
+    drawn = picture.layers_mermaid(arrows, pure)
+    assert {"falsework.engine.states", "falsework.router.protocol"} <= pure <= set(arrows)
+    for layer in LAYERS:
+        for source in (SOURCES / layer).glob("[a-z]*.py"):
+            assert f'{layer}_{source.stem}["{source.stem}"]' in drawn
