@@ -2,8 +2,8 @@
 
      import { join } from '/falsework.js'
 
-     let task = await join()                        // a unit for this worker; null when there is none, and the page says why
-     show(task.data)                                // the unit, as units.jsonl has it
+     let task = await join()       // a unit for this worker; null when there is none, and the page says why
+     show(task.data)               // the unit, as units.jsonl has it
      if (await task.submit({ answer: 42 }, files)) task = await task.next()
 
    Live tasks: `task.send(update)`, `task.onupdate = update => …`, `task.onstatus = status => …`. See falsework_task.js.
@@ -19,9 +19,11 @@ import { Refusal, get, post } from './falsework_requests.js'
 import * as words from './falsework_status.js'
 import { Submission, isTaken } from './falsework_submission.js'
 import { Task } from './falsework_task.js'
+import { backoff, pause } from './falsework_waits.js'
 import { isProviderReady, providerData, tellProvider } from './falsework_worker.js'
 
 /** @typedef {import('./falsework_task.js').Details} Details */
+/** @typedef {import('./falsework_requests.js').Insistence} Insistence */
 
 /**
  * Get a unit for this worker. Insists for as long as it takes; trouble with the network is told to the worker, not raised.
@@ -31,6 +33,8 @@ export function join() {
   return new Visit().begin()
 }
 
+/** Tries to get the next unit, over about a quarter of a minute: the last answer of a run ends it, and its server goes. */
+const AFTER_SAVING = 6
 /** @type {[string, words.Tone]} */
 const NO_NEWS = ['', 'plain']
 /** @type {[string, words.Tone]} */
@@ -61,21 +65,29 @@ class Visit {
   /** The next unit, if the provider has another assignment for this worker. */
   async next() {
     if (providerData(this.runId)?.assignment_id === this.#assignmentId) return this.end()
-    if (this.line.said === words.SAVED) this.#news = ANOTHER
-    return this.#request()
+    if (this.line.said !== words.SAVED) return this.#request()
+    this.#news = ANOTHER
+    return this.#request({ attempts: AFTER_SAVING, onTrouble: () => this.line.say(words.LOOKING, 'busy') })
   }
 
-  /** Ask for an agent, and make it a task. @param {string} path @param {object} body @returns {Promise<Task | null>} */
-  async admit(path, body) {
+  /**
+   * Ask for an agent, and make it a task.
+   * @param {string} path @param {object} body @param {Insistence} [insistence]
+   * @returns {Promise<Task | null>}
+   */
+  async admit(path, body, insistence) {
     try {
-      return this.#open(await this.#ask(path, body))
+      return await this.#open(await this.#ask(path, body, insistence))
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal
-      return this.end(refusal.message, 'bad')
+      return refusal.isTrouble ? this.end(words.SAVED_AND_GONE) : this.end(refusal.message, 'bad')
     }
   }
 
-  /** A router that was started anew knows no agents: have the launcher name ours again. False when it is not ours any more. @param {string} agentId */
+  /**
+   * A router that was started anew knows no agents: have the launcher name ours again. False when it is not ours any more.
+   * @param {string} agentId
+   */
   async isStillOurs(agentId) {
     try {
       const details = await this.#ask('/request_agent', { provider_data: providerData(this.runId) })
@@ -92,23 +104,26 @@ class Visit {
     return this.#enter('over', sentence, tone)
   }
 
-  /** @param {string} path @param {object} body @returns {Promise<Details>} */
-  async #ask(path, body) {
+  /** @param {string} path @param {object} body @param {Insistence} [insistence] @returns {Promise<Details>} */
+  async #ask(path, body, insistence) {
     const packet = await post(path, { ...body, client_timestamp: Date.now() / 1000 }, {
       isAnswer: ({ data }) => data?.agent_id !== undefined,
       onTrouble: reason => this.line.say(`${reason} Trying again…`, 'busy'),
+      ...insistence,
     })
     return packet.data
   }
 
-  #request() {
+  /** @param {Insistence} [insistence] */
+  #request(insistence) {
     const worker = providerData(this.runId)
     this.#assignmentId = worker?.assignment_id ?? ''
-    return this.admit('/request_agent', { provider_data: worker })
+    return this.admit('/request_agent', { provider_data: worker }, insistence)
   }
 
   /** @param {Details} details */
   #open(details) {
+    if (details.failure_code === 'all_in_work') return this.#waitForWork(details)
     const [news, tone] = this.#news
     this.#news = NO_NEWS
     if (!details.agent_id) {
@@ -119,6 +134,17 @@ class Visit {
     this.#enter('working', news, tone)
     this.#task = new Task(this, details)
     return this.#task
+  }
+
+  /**
+   * Others are at all that is left; some of it may become free.
+   * @param {Details} details
+   * @returns {Promise<Task | null>}
+   */
+  async #waitForWork({ failure_reason }) {
+    this.#enter('joining', `${failure_reason} ${words.ASKS_AGAIN}`, 'busy')
+    await pause(backoff(9))
+    return this.#request()
   }
 
   /** An answer that was under way when the page was left. @param {Submission} submission */
@@ -150,7 +176,10 @@ class Visit {
     }
   }
 
-  /** @param {'joining' | 'preview' | 'working' | 'over'} stage @param {string} sentence @param {words.Tone} [tone] @returns {null} */
+  /**
+   * @param {'joining' | 'preview' | 'working' | 'over'} stage @param {string} sentence @param {words.Tone} [tone]
+   * @returns {null}
+   */
   #enter(stage, sentence, tone) {
     document.documentElement.dataset.falsework = stage
     this.line.say(sentence, tone)

@@ -2,7 +2,7 @@
 
 /** @typedef {import('./falsework_keeping.js').Keeping} Keeping */
 
-const NOT_KEPT = ['file', 'password', 'submit', 'button', 'reset', 'image', 'hidden']
+const NOT_KEPT = ['file', 'password', 'submit', 'button', 'reset', 'image', 'hidden', 'fieldset', 'output']
 const TICKED = ['checkbox', 'radio']
 
 /** The draft of one agent. */
@@ -57,7 +57,10 @@ export function emptyForms() {
   for (const form of forms()) form.reset()
 }
 
-/** The values of fields by their names, in the order of the page. Files and passwords are left out. @param {Iterable<any>} elements */
+/**
+ * The values of fields by their names, in the order of the page. Files and passwords are left out.
+ * @param {Iterable<any>} elements
+ */
 export function readFields(elements) {
   /** @type {Record<string, (string | boolean | string[])[]>} */
   const values = Object.create(null)
@@ -65,7 +68,10 @@ export function readFields(elements) {
   return values
 }
 
-/** Put values back, and tell the page's own listeners of each change. @param {Iterable<any>} elements @param {Record<string, any[]>} values */
+/**
+ * Put values back, and tell the page's own listeners of each change.
+ * @param {Iterable<any>} elements @param {Record<string, any[]>} values
+ */
 export function writeFields(elements, values) {
   const left = new Map(Object.entries(values).map(([name, list]) => [name, [...list]]))
   for (const field of kept(elements)) {
@@ -81,7 +87,7 @@ export function writeFields(elements, values) {
 const forms = () => [...document.querySelectorAll(/** @type {'form'} */ ('form[data-falsework-draft]'))]
 
 /** @param {Iterable<any>} elements */
-const kept = elements => [...elements].filter(({ name, type }) => name && type && type !== 'fieldset' && !NOT_KEPT.includes(type))
+const kept = elements => [...elements].filter(({ name, type }) => name && type && !NOT_KEPT.includes(type))
 
 /** @param {any} field */
 const isChosenFile = field => field.type === 'file' && field.files.length > 0
@@ -96,6 +102,6 @@ function valueOf(field) {
 /** @param {any} field @param {any} value */
 function put(field, value) {
   if (TICKED.includes(field.type)) field.checked = Boolean(value)
-  else if (field.type === 'select-multiple') for (const option of field.options) option.selected = value.includes(option.value)
-  else field.value = value
+  else if (field.type !== 'select-multiple') field.value = value
+  else for (const option of field.options) option.selected = value.includes(option.value)
 }

@@ -16,7 +16,8 @@ export function reportErrors(agentId) {
 /** @param {any} error @param {ErrorEvent} [event] */
 function described(error, event) {
   const place = event && { source: event.filename, line: event.lineno, column: event.colno }
-  return { message: String(error?.message ?? error), name: error?.name, stack: error?.stack, ...place, page: location.pathname }
+  const { message, name, stack } = Object(error)
+  return { message: String(message ?? error), name, stack, ...place, page: location.pathname }
 }
 
 /** A log that does not arrive is no news to the worker. @param {object} body */

@@ -6,6 +6,7 @@ import { backoff, pause, retryAfter } from './falsework_waits.js'
 const DEADLINE = 150_000
 /** An upload that has not moved for this long is broken off and tried again. */
 const STALL = 60_000
+const TROUBLE = 'trouble'
 const AWAY = 'There is no connection to the server.'
 
 /** An answer that another try would not change. `message` is a sentence for the worker. */
@@ -16,6 +17,11 @@ export class Refusal extends Error {
     this.name = 'Refusal'
     this.status = status
     this.error = error
+  }
+
+  /** Whether it only means that the attempts are used up. */
+  get isTrouble() {
+    return this.error === TROUBLE
   }
 }
 
@@ -57,7 +63,7 @@ export async function insist(send, { isAnswer = () => true, onTrouble = () => {}
   for (let attempt = 0; ; attempt++) {
     const { body, trouble, wait } = judge(await sent(send), isAnswer)
     if (!trouble) return body
-    if (attempt + 1 >= attempts) throw new Refusal(0, 'trouble', trouble)
+    if (attempt + 1 >= attempts) throw new Refusal(0, TROUBLE, trouble)
     onTrouble(trouble)
     await pause(Math.max(wait, backoff(attempt)))
   }
@@ -109,7 +115,10 @@ async function sendText(method, path, text) {
   return { status: response.status, text: await response.text(), retryAfter: response.headers.get('Retry-After') }
 }
 
-/** XMLHttpRequest, because fetch tells no progress. @param {string} path @param {FormData} form @param {(part: number) => void} onProgress */
+/**
+ * XMLHttpRequest, because fetch tells no progress.
+ * @param {string} path @param {FormData} form @param {(part: number) => void} onProgress
+ */
 async function sendForm(path, form, onProgress) {
   await assertReadable(form)
   return new Promise((/** @type {(reply: Reply) => void} */ resolve, reject) => {
@@ -134,7 +143,7 @@ async function sendForm(path, form, onProgress) {
   })
 }
 
-/** A file that was changed or removed since it was chosen would fail for ever: say so instead. @param {FormData} form */
+/** A file that was changed or removed since it was chosen fails for ever: say so instead. @param {FormData} form */
 async function assertReadable(form) {
   for (const value of form.values()) {
     if (typeof value === 'string') continue

@@ -48,7 +48,10 @@ export class Connection {
     this.#socket = null
   }
 
-  /** Send a live update, now or once connected. False: the queue was full and its oldest update is lost. @param {object} data */
+  /**
+   * Send a live update, now or once connected. False: the queue was full, and its oldest update is lost.
+   * @param {object} data
+   */
   send(data) {
     const kept = this.#outgoing.push(this.#packet('mephisto_bound_live_update', data))
     this.#flush()
@@ -123,7 +126,11 @@ function socketAddress() {
   return address.href
 }
 
-/** The packets of a frame: one, or an array of them. What is no packet is passed over. @param {unknown} frame @returns {Packet[]} */
+/**
+ * The packets of a frame: one, or an array of them. What is no packet is passed over.
+ * @param {unknown} frame
+ * @returns {Packet[]}
+ */
 export function packetsOf(frame) {
   try {
     const said = JSON.parse(String(frame))
@@ -133,7 +140,10 @@ export function packetsOf(frame) {
   }
 }
 
-/** Call back every few seconds, also in the background where workers are allowed. Returns what stops it. @param {() => void} act */
+/**
+ * Call back every few seconds, also in the background where workers are allowed. Returns what stops it.
+ * @param {() => void} act
+ */
 function tick(act) {
   try {
     const ticker = new Worker(new URL('./falsework_ticker.js', import.meta.url), { name: String(BEAT) })

@@ -3,10 +3,13 @@
 /** @typedef {'busy' | 'good' | 'bad' | 'plain'} Tone */
 
 export const CONNECTING = 'Connecting…'
+export const ASKS_AGAIN = 'This page asks again by itself.'
 export const PREVIEW = 'This is a preview. Accept the task to begin.'
 export const SAVING = 'Saving…'
 export const SAVED = 'Saved. Thank you.'
 export const SAVED_AND_NEXT = 'Saved. Here is the next one.'
+export const LOOKING = 'Saved. Thank you. Looking for the next one…'
+export const SAVED_AND_GONE = 'Saved. Thank you. This task is over or away for now; to look for more, load this page again.'
 export const LOST = 'The connection is lost. Trying again… What you typed is kept.'
 export const PARTNER_HERE = 'Your partner is here.'
 export const LEFT = 'You have left. To come back, open this page again.'
@@ -18,7 +21,7 @@ export const TIME_IS_UP = 'Time is up for this one. Open this page again to get 
 
 /** @type {Record<string, [string, Tone]>} */
 const STATUSES = {
-  waiting: ['Waiting for a partner… You can leave this page open; it will go on by itself.', 'busy'],
+  waiting: ['Waiting for a partner… Please leave this page open.', 'busy'],
   'partner disconnect': ['Your partner has left.', 'bad'],
   timeout: [TIME_IS_UP, 'bad'],
   expired: ['This task is closed. Thank you.', 'bad'],
@@ -37,12 +40,19 @@ const REFUSALS = {
   blocked: 'You cannot take part in this task.',
 }
 
-/** The sentence for an agent's status, or null for one that is no news by itself. @param {string} status @returns {[string, Tone] | null} */
+/**
+ * The sentence for an agent's status, or null for one that is no news by itself.
+ * @param {string} status
+ * @returns {[string, Tone] | null}
+ */
 export function sentenceForStatus(status) {
   return STATUSES[status] ?? null
 }
 
-/** Why there is no unit: a sentence of ours for a word that we know, else the reason as it came. @param {string | null} [reason] */
+/**
+ * Why there is no unit: a sentence of ours for a word that we know, else the reason as it came.
+ * @param {string | null} [reason]
+ */
 export function sentenceForRefusal(reason) {
   return REFUSALS[reason || 'nothing_left'] ?? /** @type {string} */ (reason)
 }
@@ -50,7 +60,7 @@ export function sentenceForRefusal(reason) {
 /** @param {string} reason a sentence */
 export const notSavedYet = reason => `Not saved yet: ${reason} Trying again… Please leave this page open.`
 
-/** @param {number} part from 0 to 1; told in steps, since a screen reader reads out each change */
+/** In steps, since a screen reader reads out each change. @param {number} part from 0 to 1 */
 export const sending = part => (part < 0.1 ? SAVING : `Sending… ${Math.min(90, Math.floor(part * 10) * 10)} %`)
 
 /** @param {number} minutes */

@@ -2,7 +2,8 @@
 
 import { Refusal, post, upload } from './falsework_requests.js'
 
-/** @typedef {import('./falsework_keeping.js').Keeping} Keeping @typedef {import('./falsework_requests.js').Insistence} Insistence */
+/** @typedef {import('./falsework_keeping.js').Keeping} Keeping */
+/** @typedef {import('./falsework_requests.js').Insistence & {onProgress?: (part: number) => void}} Insistence */
 /** @typedef {{[field: string]: File | Iterable<File> | null | undefined}} Files */
 
 const UNSENT = 'unsent:'
@@ -14,7 +15,11 @@ export class Submission {
   /** @type {[string, File][]} */
   #files
 
-  /** @param {Keeping} keeping @param {string} agentId @param {unknown} answer @param {[string, File][]} files @param {string} id */
+  /**
+   * Use `make` or `unsent`.
+   * @param {Keeping} keeping @param {string} agentId @param {unknown} answer
+   * @param {[string, File][]} files @param {string} id
+   */
   constructor(keeping, agentId, answer, files, id) {
     this.#keeping = keeping
     this.agentId = agentId
@@ -23,14 +28,21 @@ export class Submission {
     this.id = id
   }
 
-  /** A new one, kept over a reload until it is acknowledged. @param {Keeping} keeping @param {string} agentId @param {unknown} answer @param {Files | FileList} [files] */
+  /**
+   * A new one, kept over a reload until it is settled.
+   * @param {Keeping} keeping @param {string} agentId @param {unknown} answer @param {Files | FileList} [files]
+   */
   static make(keeping, agentId, answer, files) {
     const submission = new Submission(keeping, agentId, answer, listed(files), uniqueId())
     keeping.set(UNSENT + agentId, { id: submission.id, answer, hasFiles: submission.#files.length > 0 })
     return submission
   }
 
-  /** Those that an earlier load of this page could not hand in. Files do not survive a reload, so an answer with files is not among them. @param {Keeping} keeping */
+  /**
+   * Those that an earlier load of this page could not hand in. Files do not survive a reload, so an answer with files is
+   * not among them.
+   * @param {Keeping} keeping
+   */
   static unsent(keeping) {
     const agentIds = keeping.names(UNSENT).map(name => name.slice(UNSENT.length))
     const kept = agentIds.map(agentId => ({ agentId, ...keeping.get(UNSENT + agentId) }))
@@ -41,7 +53,7 @@ export class Submission {
 
   /**
    * Send it until the router said that it is saved. Raises Refusal when it will not be.
-   * @param {Insistence & {onProgress?: (part: number) => void}} insistence
+   * @param {Insistence} insistence
    * @param {(agentId: string) => Promise<boolean>} isStillOurs asked when the router does not know the agent (any more)
    */
   async send(insistence, isStillOurs) {
@@ -59,7 +71,7 @@ export class Submission {
     this.#keeping.remove(UNSENT + this.agentId)
   }
 
-  /** @param {Insistence & {onProgress?: (part: number) => void}} insistence */
+  /** @param {Insistence} insistence */
   async #insist(insistence) {
     const asked = { ...insistence, isAnswer: isSaved }
     if (this.#files.length) await upload('/submit_task', this.#form(), asked)
@@ -92,7 +104,11 @@ export function isTaken(refusal) {
   return refusal.status === 409
 }
 
-/** The files one by one with the names of their fields; an empty file field gives none. @param {Files | FileList} [files] @returns {[string, File][]} */
+/**
+ * The files one by one with the names of their fields; an empty file field gives none.
+ * @param {Files | FileList} [files]
+ * @returns {[string, File][]}
+ */
 export function listed(files) {
   if (!files) return []
   const fields = isList(files) ? { files } : files

@@ -20,8 +20,9 @@ import { tellProvider } from './falsework_worker.js'
  * @typedef {object} Details the data of an agent_details packet
  * @property {string | null} agent_id
  * @property {string} worker_id
- * @property {any} init_task_data
+ * @property {any} init_task_data `falsework` in it holds {data: the unit, live, expires_in: seconds}
  * @property {string | null} [failure_reason]
+ * @property {string | null} [failure_code]
  */
 
 const WARN_AT = 2
@@ -49,21 +50,23 @@ export class Task {
   /** @type {Promise<boolean> | null} */
   #submitting = null
   #isReturning = false
+  #isOver = false
   #stopClock = () => {}
 
   /** Made by `join()`. @param {Visit} visit @param {Details} details */
   constructor(visit, details) {
     const start = details.init_task_data ?? {}
+    const own = start.falsework ?? {}
     this.#visit = visit
     this.#draft = new Draft(visit.keeping, /** @type {string} */ (details.agent_id))
     this.agentId = /** @type {string} */ (details.agent_id)
     this.workerId = details.worker_id
-    this.data = start.data === undefined ? start : start.data
+    this.data = own.data ?? start
     this.onboarding = this.agentId.startsWith('onboarding')
-    this.status = this.onboarding ? 'onboarding' : start.live ? 'accepted' : 'in task'
+    this.status = this.onboarding ? 'onboarding' : own.live ? 'accepted' : 'in task'
     for (const update of start.past_live_updates ?? []) this.#receive(update.packet_type ? update.data : update)
-    if (start.live) this.#connect()
-    if (start.expires_in) this.#stopClock = countDown(start.expires_in * 1000, sentence => this.say(sentence, 'bad'))
+    if (own.live) this.#connect()
+    if (own.expires_in) this.#stopClock = countDown(own.expires_in * 1000, sentence => this.say(sentence, 'bad'))
     setTimeout(() => this.#resume())
   }
 
@@ -80,16 +83,16 @@ export class Task {
   }
 
   /**
-   * Send a live update to the launcher; it waits in line while there is no connection. One that a broken connection may have
-   * swallowed is sent again under the same `update_id`. Raises RangeError for one that no frame can carry.
+   * Send a live update to the launcher. It waits in line while there is no connection, and goes nowhere once the task is
+   * over. One that a broken connection may have swallowed is sent again under the same `update_id`. Raises RangeError for
+   * one that no frame can carry.
    * @param {object} update
    */
   send(update) {
     const data = { ...update, update_id: uniqueId() }
-    if (JSON.stringify(data).length > LARGEST_UPDATE) throw new RangeError('a live update is too large; hand it in as a file')
+    if (JSON.stringify(data).length > LARGEST_UPDATE) throw new RangeError('this is too large for a live update')
     this.#connect()
-    const isKept = /** @type {Connection} */ (this.#connection).send(data)
-    if (!isKept) this.say(words.OVERFLOW, 'bad')
+    if (this.#connection?.send(data) === false) this.say(words.OVERFLOW, 'bad')
   }
 
   /** Tell the worker something, on the page's status line. @param {string} sentence @param {words.Tone} [tone] */
@@ -101,14 +104,17 @@ export class Task {
    * Hand in the answer. Insists until the router has it on its disk; a second call meanwhile gets the same result.
    * @param {unknown} [answer] a JSON value
    * @param {import('./falsework_submission.js').Files | FileList} [files] `{field: File | File[]}`, or an input's `files`
-   * @returns {Promise<boolean>} true: this unit is handed in. False: refused, the line says why, and the worker may change it.
+   * @returns {Promise<boolean>} true: this unit is handed in. False: refused; the line says why, and it may be changed
    */
   submit(answer = {}, files) {
     this.#submitting ??= this.#handIn(answer, files).finally(() => (this.#submitting = null))
     return this.#submitting
   }
 
-  /** Hand in the onboarding; resolves to the task itself, or to null for a worker who may not do it. @param {object} [data] */
+  /**
+   * Hand in the onboarding; resolves to the first unit, or to null for a worker who may not do any.
+   * @param {object} [data]
+   */
   submitOnboarding(data = {}) {
     this.#stop()
     this.#draft.forget()
@@ -116,7 +122,11 @@ export class Task {
     return this.#visit.admit('/submit_onboarding', { provider_data })
   }
 
-  /** Add facts about this agent's work, as often as you like. True when they arrived. @param {object} metadata @returns {Promise<boolean>} */
+  /**
+   * Add facts about this agent's work, as often as you like. True when they arrived.
+   * @param {object} metadata
+   * @returns {Promise<boolean>}
+   */
   async metadata(metadata) {
     const body = { USED_AGENT_ID: this.agentId, metadata, client_timestamp: Date.now() / 1000 }
     try {
@@ -181,7 +191,7 @@ export class Task {
   }
 
   #connect() {
-    if (this.#connection) return
+    if (this.#connection || this.#isOver) return
     this.#connection = new Connection(this.agentId, packet => this.#read(packet), isOpen => this.#connected(isOpen))
     this.#connection.open()
   }
@@ -198,7 +208,7 @@ export class Task {
     else if (packet_type === 'error') this.#complain(data)
   }
 
-  /** The router did not take something. An agent that it has forgotten is shown to it again, once at a time. @param {any} data */
+  /** The router did not take something. One that has forgotten the agent is reminded of it. @param {any} data */
   async #complain({ error, message }) {
     if (this.#isReturning) return
     this.#isReturning = true
@@ -232,6 +242,7 @@ export class Task {
     const before = this.status
     this.status = status
     if (!this.#submitting) this.#announce(before)
+    if (status === 'expired') this.#disconnect() // the server is about to go: that is no lost connection
     this.onstatus?.(status)
   }
 
@@ -247,6 +258,11 @@ export class Task {
   #stop() {
     this.#stopClock()
     this.#draft.unwatch()
+    this.#disconnect()
+  }
+
+  #disconnect() {
+    this.#isOver = true
     this.#connection?.close()
     this.#connection = null
     this.#visit.line.trouble('')
@@ -256,7 +272,10 @@ export class Task {
 /** @param {Event} event */
 const holdPage = event => event.preventDefault()
 
-/** Say when two minutes are left, and when none is. Returns what stops it. @param {number} milliseconds @param {(sentence: string) => void} say */
+/**
+ * Say when two minutes are left, and when none is. Returns what stops it.
+ * @param {number} milliseconds @param {(sentence: string) => void} say
+ */
 function countDown(milliseconds, say) {
   const warning = milliseconds - WARN_AT * MINUTE
   const timers = [later(milliseconds, () => say(words.TIME_IS_UP))]
@@ -264,5 +283,8 @@ function countDown(milliseconds, say) {
   return () => timers.forEach(clearTimeout)
 }
 
-/** A browser's timer runs at once when asked for more than 24 days: then there is no need for one. @param {number} milliseconds @param {() => void} act */
+/**
+ * A browser's timer runs out at once when it is given more than 24 days; then there is no need for one.
+ * @param {number} milliseconds @param {() => void} act
+ */
 const later = (milliseconds, act) => (milliseconds < 2 ** 31 ? setTimeout(act, milliseconds) : 0)

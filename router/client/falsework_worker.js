@@ -2,7 +2,13 @@
 
 import { pause, backoff } from './falsework_waits.js'
 
-/** @typedef {{worker_name: string, assignment_id: string, agent_registration_id: string, provider_type: string}} ProviderData */
+/**
+ * @typedef {object} ProviderData
+ * @property {string} worker_name
+ * @property {string} assignment_id
+ * @property {string} agent_registration_id
+ * @property {string} provider_type
+ */
 
 const LOADS = 4
 
@@ -33,7 +39,10 @@ export function providerData(runId) {
   }
 }
 
-/** Tell the crowd provider that the unit is handed in. A crowd site may leave the page now. @param {unknown} answer @param {string} [runId] */
+/**
+ * Tell the crowd provider that the unit is handed in. A crowd site may leave the page now.
+ * @param {unknown} answer @param {string} [runId]
+ */
 export function tellProvider(answer, runId) {
   const { handleSubmitToProvider } = /** @type {any} */ (globalThis)
   handleSubmitToProvider?.(answer, runId)

@@ -1,39 +1,37 @@
-/* Who works here: the globals that a task page asks for its worker. This file serves links, and any page made for Mephisto's
-   client; a crowd provider ships its own file under the same name, with the same globals.
+/* Who works here: the globals that a task page asks for its worker. This file serves links, and any page made for
+   Mephisto's client; a crowd provider ships its own file under the same name, with the same globals.
 
-   The worker and the assignment come from the URL. On a bare link the page makes both up and keeps them in localStorage, so
-   that a reload finds the same unit; each unit handed in is followed by a fresh assignment. falsework.js passes the run's id,
-   which keeps two runs on one address apart; Mephisto's client passes nothing. */
+   The worker and the assignment come from the URL. On a bare link the page makes both up and keeps them in localStorage,
+   so that a reload finds the same unit; each unit handed in is followed by a fresh assignment. falsework.js passes the
+   run's id, which keeps two runs on one address apart; Mephisto's client passes nothing. */
 'use strict';
 
 (() => {
   const NOT_AVAILABLE = 'ASSIGNMENT_ID_NOT_AVAILABLE'
+  // A crowd site (`site`) makes the URL whole, and its assignments are its own. The most telling names come first.
   const FORMS = [
-    // The most telling name first. `site`: a crowd site made the URL, so it must be whole, and the assignment is the site's.
-    { kind: 'mturk', worker: 'workerId', assignment: 'assignmentId', signs: ['hitId', 'assignmentId', 'workerId'], site: true },
-    {
-      kind: 'prolific',
-      worker: 'participant_id',
-      assignment: 'submission_id',
-      signs: ['participant_id', 'submission_id', 'study_id'],
-      site: true,
-    },
-    { kind: 'link', worker: 'worker_id', assignment: 'assignment_id', signs: ['assignment_id'] },
-    { kind: 'inhouse', worker: 'worker_id', assignment: 'id', signs: ['worker_id'] },
+    form('mturk', 'workerId', 'assignmentId', { signs: ['hitId', 'assignmentId', 'workerId'], site: true }),
+    form('prolific', 'participant_id', 'submission_id', { signs: ['participant_id', 'study_id'], site: true }),
+    form('link', 'worker_id', 'assignment_id', { signs: ['assignment_id'] }),
+    form('inhouse', 'worker_id', 'id', { signs: ['worker_id'] }),
   ]
   const BARE = { kind: 'link', worker: null, assignment: null, site: false, preview: false }
   const memory = new Map()
 
+  function form(kind, worker, assignment, { signs, site = false }) {
+    return { kind, worker, assignment, signs, site }
+  }
+
   /** What the URL says. Names that are empty count as missing. */
   function visitor() {
     const asked = new URLSearchParams(location.search)
-    const form = FORMS.find(({ signs }) => signs.some(name => asked.has(name)))
-    if (!form) return BARE
-    const worker = asked.get(form.worker) || null
-    const assignment = asked.get(form.assignment) || null
-    const missing = form.site && !(worker && assignment)
-    const kind = form.kind === 'inhouse' && !assignment ? 'link' : form.kind
-    return { kind, worker, assignment, site: Boolean(form.site), preview: missing || assignment === NOT_AVAILABLE }
+    const found = FORMS.find(({ signs }) => signs.some(name => asked.has(name)))
+    if (!found) return BARE
+    const worker = asked.get(found.worker) || null
+    const assignment = asked.get(found.assignment) || null
+    const missing = found.site && !(worker && assignment)
+    const kind = found.kind === 'inhouse' && !assignment ? 'link' : found.kind
+    return { kind, worker, assignment, site: found.site, preview: missing || assignment === NOT_AVAILABLE }
   }
 
   /** A value under a name, from localStorage, or from memory where a browser forbids it to framed pages. */
@@ -90,5 +88,6 @@
     if (!site && !preview) keep(assignmentKey(runId), fresh())
   }
 
-  Object.assign(globalThis, { getWorkerName, getAssignmentId, getAgentRegistration, getProviderType, handleSubmitToProvider })
+  const asked = { getWorkerName, getAssignmentId, getAgentRegistration, getProviderType, handleSubmitToProvider }
+  Object.assign(globalThis, asked)
 })()

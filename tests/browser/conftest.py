@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -70,11 +72,21 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def serve() -> AsyncIterator[Serve]:
-    """Serves an example from a scripted router."""
+    """Serves an example, or another directory that has a static one, from a scripted router."""
     async with AsyncExitStack() as routers:
 
-        async def start(example: str, units: list[Any], **settings: Any) -> ScriptedRouter:
+        async def start(example: str | Path, units: list[Any], **settings: Any) -> ScriptedRouter:
             router = ScriptedRouter(EXAMPLES / example / "static", units, **settings)
             return await routers.enter_async_context(router)
 
         yield start
+
+
+def load_hook() -> ModuleType:
+    """The chat example's hook file, as the launcher loads it: by its path."""
+    specification = importlib.util.spec_from_file_location("chat_example", EXAMPLES / "chat" / "chat.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

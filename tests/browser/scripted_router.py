@@ -15,14 +15,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 
-from aiohttp import WSMsgType, web
+from aiohttp import BodyPartReader, WSMsgType, web
 
 CLIENT = Path(__file__).parents[2] / "router" / "client"
 STRICT = (
     "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
 )
-FILES = web.AppKey("files", list[Path])
 
 
 class Trouble(Enum):
@@ -69,7 +68,7 @@ class ScriptedRouter:
     units: list[Any]
     live: bool = False
     extras: dict[str, Any] = field(default_factory=dict)
-    """More for `init_task_data`."""
+    """Instead of what `init_task_data.falsework` says else."""
     onboarding: bool = False
     url: str = ""
     registrations: list[dict[str, Any]] = field(default_factory=list)
@@ -90,6 +89,8 @@ class ScriptedRouter:
         self._said = 0
         self._news = asyncio.Condition()
         self.refuses_sockets = False
+        self.is_mute = False
+        """Whether heartbeats go without an echo, as over a connection that died without a word."""
 
     async def __aenter__(self) -> Self:
         application = web.Application(middlewares=[self._scripted])
@@ -122,13 +123,17 @@ class ScriptedRouter:
         """Line up troubles for the next requests of a path."""
         self._troubles[path].extend(troubles)
 
+    def left(self, path: str) -> int:
+        """How many troubles of a path are still to come."""
+        return len(self._troubles[path])
+
     async def say(self, agent_id: str, packet_type: str, data: dict[str, Any]) -> None:
         """Send a packet to the pages of an agent, as a frame of its own."""
         for socket in self._sockets[agent_id]:
             await socket.send_json(_packet(packet_type, agent_id, data))
 
     async def update(self, agent_id: str, update: dict[str, Any]) -> None:
-        """Send a live update, and remember it for a reload."""
+        """Send a live update. A page that reloads or reconnects gets it again, under the same update_id."""
         self._said += 1
         data = {**update, "update_id": f"update-{self._said}"}
         self.past[agent_id].append(data)
@@ -217,7 +222,8 @@ class ScriptedRouter:
                 _packet("agent_details", "x", {"agent_id": None, "failure_reason": "nothing_left"})
             )
         unit = self.units[int(agent_id.rpartition("-")[2]) - 1]
-        start = {"data": unit, "live": self.live, "past_live_updates": self.past[agent_id], **self.extras}
+        own = {"data": unit, "index": 0, "live": self.live, "expires_in": 1800, **self.extras}
+        start = {**unit, "past_live_updates": self.past[agent_id], "falsework": own}
         details = {"request_id": "r", "worker_id": "w", "agent_id": agent_id, "init_task_data": start}
         return web.json_response(_packet("agent_details", "x", details))
 
@@ -264,8 +270,9 @@ class ScriptedRouter:
                 self.greetings.append(packet)
                 self._sockets[agent_id].append(socket)
                 status = "waiting" if self.live else "in task"
-                await socket.send_json([_packet("update_status", agent_id, {"status": status})])
-            case "heartbeat":
+                repeats = [_packet("client_bound_live_update", agent_id, update) for update in self.past[agent_id]]
+                await socket.send_json([_packet("update_status", agent_id, {"status": status}), *repeats])
+            case "heartbeat" if not self.is_mute:
                 await socket.send_json(_packet("heartbeat", agent_id, {"last_mephisto_ping": 0}))
             case "mephisto_bound_live_update":
                 self.updates.append((agent_id, packet["data"]))
@@ -290,14 +297,15 @@ async def _read_json(request: web.Request) -> Handed:
 async def _read_form(request: web.Request) -> Handed:
     handed = Handed("", "", None)
     async for part in await request.multipart():
-        content = bytes(await part.read())
-        handed.fields.append(part.name)
+        assert isinstance(part, BodyPartReader)
+        name, content = part.name or "", bytes(await part.read())
+        handed.fields.append(name)
         if part.filename:
-            handed.files[part.name] = (part.filename, content)
-        elif part.name == "USED_AGENT_ID":
+            handed.files[name] = (part.filename, content)
+        elif name == "USED_AGENT_ID":
             handed.agent_id = content.decode()
-        elif part.name == "submission_id":
+        elif name == "submission_id":
             handed.submission_id = content.decode()
-        elif part.name == "final_string_data":
+        elif name == "final_string_data":
             handed.answer = json.loads(content)
     return handed

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
 from .conftest import EXAMPLES, NewPage, Serve
-from .scripted_router import Trouble
+from .scripted_router import ScriptedRouter, Trouble
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 UNITS = [json.loads(line) for line in (EXAMPLES / "caption" / "units.jsonl").read_text().splitlines()]
 CAPTION = "A lighthouse at dusk, «shining» over the sea."
 SAVED = "Saved. Here is the next one."
+
+
+OBSERVE = """new MutationObserver(changes => {
+    const line = document.querySelector('#falsework-status')
+    if (changes.some(change => line?.contains(change.target))) heard(line.textContent)
+}).observe(document, { childList: true, subtree: true })"""
 
 
 async def fill_in(page: Page, caption: str) -> None:
@@ -159,9 +165,12 @@ async def test_a_launcher_that_is_away_is_waited_for(serve: Serve, new_page: New
     router = await serve("caption", UNITS)
     router.misbehave("/is_alive", Trouble.CUT_OFF)
     router.misbehave("/request_agent", Trouble.UNAVAILABLE, Trouble.CUT_OFF)
-    page = await new_page(router.url)
-    await expect(page.get_by_role("status")).to_have_text("The task is not reachable at the moment. Trying again…")
-    await expect(page.locator("#prompt")).to_have_text(UNITS[0]["prompt"])
+    page = await new_page("about:blank")
+    lines = await listen(page)
+    await page.goto(router.url)
+    await expect(page.locator("#prompt")).to_have_text(UNITS[0]["prompt"], timeout=10_000)
+    away = "There is no connection to the server. Trying again…"
+    assert lines == ["Connecting…", away, "The task is not reachable at the moment. Trying again…", away, ""]
 
 
 async def test_a_finished_run_says_so(serve: Serve, new_page: NewPage) -> None:
@@ -169,6 +178,20 @@ async def test_a_finished_run_says_so(serve: Serve, new_page: NewPage) -> None:
     router.misbehave("/request_agent", Trouble.FINISHED)
     page = await new_page(router.url)
     await expect(page.get_by_role("status")).to_have_text("This task is finished. Thank you for your interest.")
+
+
+async def test_a_server_that_is_gone_after_the_last_answer_is_no_alarm(serve: Serve, new_page: NewPage) -> None:
+    router = await serve("caption", UNITS)
+    page = await new_page(router.url)
+    await expect(page.get_by_role("textbox")).to_be_visible()
+    await page.clock.install()
+    router.misbehave("/request_agent", *[Trouble.CUT_OFF] * 6)
+    await fill_in(page, CAPTION)
+    for left in range(5, 0, -1):
+        await router.until(partial(is_left, router, left))
+        await expect(page.get_by_role("status")).to_have_text("Saved. Thank you. Looking for the next one…")
+        await page.clock.fast_forward(30_000)
+    await expect(page.get_by_role("status")).to_contain_text("Saved. Thank you. This task is over or away for now")
 
 
 async def test_time_that_is_up_is_told(serve: Serve, new_page: NewPage) -> None:
@@ -223,13 +246,13 @@ async def test_errors_of_the_page_are_logged_but_not_without_end(serve: Serve, n
 
 
 async def listen(page: Page) -> list[str]:
-    """Everything that the status line says from now on, once a caption can be typed."""
+    """Everything that the status line says from now on, also after the next load of a page."""
     lines: list[str] = []
-    await expect(page.get_by_role("textbox")).to_be_visible()
     await page.expose_function("heard", lambda line: lines.append(line))
-    observe: Any = (
-        "() => { const line = document.querySelector('#falsework-status');"
-        "new MutationObserver(() => heard(line.textContent)).observe(line, { childList: true }) }"
-    )
-    await page.evaluate(observe)
+    await page.add_init_script(OBSERVE)
+    await page.evaluate(OBSERVE)
     return lines
+
+
+def is_left(router: ScriptedRouter, troubles: int) -> bool:
+    return router.left("/request_agent") == troubles

@@ -9,6 +9,7 @@ const TYPING_LASTS = 4000
 let task = await join()
 let transcript = []
 let hasPartner = false
+let isRating = false
 let typingSeen = 0
 let typingSaid = 0
 show()
@@ -22,10 +23,9 @@ find('rating').addEventListener('submit', handIn)
 
 /** Set the page up for a unit, or put everything away when there is none. */
 function show() {
-  for (const id of ['talk', 'finish']) find(id).hidden = !task
-  find('rating').hidden = true
-  find('messages').replaceChildren()
   transcript = []
+  isRating = false
+  find('messages').replaceChildren()
   setPartner(false, 'Your partner is not here yet.')
   if (!task) return
   find('topic').textContent = task.data.topic
@@ -109,8 +109,16 @@ function showTyping() {
 
 function setPartner(isHere, sentence) {
   hasPartner = isHere
-  find('send').disabled = !isHere
   find('partner').textContent = sentence
+  arrange()
+}
+
+/** Show what can be done now. */
+function arrange() {
+  find('talk').hidden = !task || isRating
+  find('rating').hidden = !task || !isRating
+  find('finish').hidden = isRating || !hasPartner
+  find('back').hidden = find('send').disabled = !hasPartner
 }
 
 function partWays() {
@@ -119,10 +127,9 @@ function partWays() {
 }
 
 /** Go to the rating, or back to the talk. */
-function rate(isRating) {
-  find('talk').hidden = find('finish').hidden = isRating
-  find('rating').hidden = !isRating
-  find('back').hidden = !hasPartner
+function rate(isFinishing) {
+  isRating = isFinishing
+  arrange()
   if (isRating && hasPartner) task.send({ type: 'finished' })
   if (isRating) find('rating-title').focus()
   else text.focus()
