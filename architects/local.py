@@ -1,7 +1,8 @@
 """The server on this machine: the router as a process of its own that outlives its launcher.
 
-What a process is, and how it is known again and ended, is in process.py. Only the router written in Python is started here
-so far; another one is another row of `ROUTERS` and another word in `LocalArgs.router`.
+How a process is started is in child.py, how it is known again and ended in process.py, and what is looked at before anything
+is made in preflight.py. Only the router written in Python is started here so far; another one is another row of `ROUTERS`
+and another word in `LocalArgs.router`.
 
 In the run's directory: `bundle/`, `data/` (what workers handed in, until the launcher has it), `router.log`, `token`. The
 token goes with the server; the rest is the user's and is never deleted here. There is nothing to clean up after a deploy:
@@ -11,31 +12,27 @@ the router serves its pages from the bundle.
 from __future__ import annotations
 
 import asyncio
-import errno
-import json
 import os
-import shutil
-import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
-import aiohttp
 from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
 from falsework.engine.bundle import Bundle
 from falsework.engine.channel import Channel, WebSocketChannel
-from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, Problem, ShutdownFailed, TransientError
-from falsework.engine.fields import Duration, format_duration, parse_duration, parse_size
-from falsework.router.protocol import Limits
+from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, ShutdownFailed, TransientError
+from falsework.engine.fields import Duration
+from falsework.engine.quantities import format_duration
 
-from . import process
+from . import child, process
+from .address import run_id_at, url_of
+from .mark import RUN_ID
+from .preflight import problems_of_address, problems_of_limits, problems_of_public_url, problems_of_python
 from .process import ProcessIdentity
+from .router_limits import read_limits
 
 if TYPE_CHECKING:
     from falsework.engine.config import TaskArgs
@@ -45,20 +42,6 @@ PROCESS = "process"
 
 ANSWER_LIMIT = 5.0
 """Seconds for a server on this machine to answer one request, however busy the machine is."""
-ASK_LIMIT = 1.0
-"""Seconds for whoever holds a wanted port to say who it is."""
-IMPORT_LIMIT = 30.0
-"""Seconds for another Python to import the router's dependencies."""
-
-IMPORTS = "import sys, aiohttp, msgspec; sys.exit(sys.version_info < (3, 11))"
-"""What another Python must be able to do."""
-
-
-def read_limits(limits: Mapping[str, Any]) -> dict[str, str]:
-    """The router's limits as its command line takes them; `100MiB` and `30s` are read. Raises ValueError."""
-    read = {name: _plain(name, value) for name, value in limits.items()}
-    Limits().override(read)
-    return read
 
 
 @dataclass(frozen=True)
@@ -97,9 +80,9 @@ class LocalArchitect(Architect):
     @classmethod
     async def assert_task_args(cls, args: LocalArgs, task: TaskArgs) -> None:
         """Check limits, public URL, interpreter, host and port. A fixed port must be free; nothing is left listening."""
-        problems = [*_problems_of_limits(args), *_problems_of_public_url(args)]
-        problems += await asyncio.to_thread(_problems_of_python, args)
-        problems += await _problems_of_address(args)
+        problems = [*problems_of_limits(args.limits), *problems_of_public_url(args.public_url)]
+        problems += await asyncio.to_thread(problems_of_python, args.python)
+        problems += await problems_of_address(args.host, args.port)
         if problems:
             raise ConfigError(*problems)
 
@@ -113,7 +96,7 @@ class LocalArchitect(Architect):
             router_source=self.router_source,
             router_leaves_out=self.router_leaves_out,
             start=ROUTERS[site.args.router](site.args),
-            environment=(process.RUN_ID,),
+            environment=(RUN_ID,),
             static=Path(site.task.static),
             task_config={**site.task.config, "task_name": site.task.name},
         )
@@ -130,14 +113,14 @@ class LocalArchitect(Architect):
         await site.announce(resource)
         environment = _environment()
         log = site.directory / "router.log"
-        with process.start(command, cwd=bundle.directory, env=environment, run_id=site.run_id, log=log) as started:
+        with child.start(command, cwd=bundle.directory, env=environment, run_id=site.run_id, log=log) as started:
             identity = started.identity
             resource = await site.learn(resource, pid=identity.pid, started=identity.started)
             ready = await started.ready_line(site.args.ready_timeout, "architect.ready_timeout")
             port = _port_of(ready, site.run_id)
             await site.learn(resource, port=port)
-            await _assert_answers(_url(site.args.host, port), started)
-        return site.args.public_url or _url(site.args.host, port)
+            await _assert_answers(url_of(site.args.host, port), started)
+        return site.args.public_url or url_of(site.args.host, port)
 
     async def probe(self, site: Site) -> Presence:
         """Gone: no process carries the run id. Down: one does, but does not answer. Unknown: it may not be looked at."""
@@ -223,92 +206,9 @@ def router_command(start: Sequence[str], site: Site, token_file: Path) -> list[s
     ]
 
 
-async def run_id_at(url: str, limit: float) -> str | None:
-    """The run whose server answers at `url` within `limit` seconds; None if nothing answers, or something else does."""
-    timeout = aiohttp.ClientTimeout(total=limit)
-    try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/is_alive") as answer:
-            said = json.loads(await answer.content.read(1 << 12))
-    except (aiohttp.ClientError, OSError, ValueError):
-        return None
-    run_id = said.get("run_id") if isinstance(said, dict) else None
-    return run_id if isinstance(run_id, str) else None
-
-
-def _plain(name: str, value: Any) -> str:
-    kind = type(getattr(Limits(), name, None))
-    if kind is int:
-        return str(parse_size(value))
-    return f"{Decimal(repr(parse_duration(value))):f}" if kind is float else str(value)
-
-
-def _problems_of_limits(args: LocalArgs) -> Iterable[Problem]:
-    try:
-        read_limits(args.limits)
-    except ValueError as error:
-        yield Problem(str(error), key="architect.limits")
-
-
-def _problems_of_public_url(args: LocalArgs) -> Iterable[Problem]:
-    if args.public_url is None:
-        return
-    parts = urlsplit(args.public_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        yield Problem(f"{args.public_url!r} is no URL such as https://tasks.example.org", key="architect.public_url")
-
-
-def _problems_of_python(args: LocalArgs) -> list[Problem]:
-    if args.python is None or args.python == sys.executable:
-        return []
-    if shutil.which(args.python) is None:
-        return [Problem(f"{args.python!r} is no program on this machine", key="architect.python")]
-    try:
-        check = subprocess.run([args.python, "-c", IMPORTS], capture_output=True, timeout=IMPORT_LIMIT, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [Problem(f"{args.python!r} does not work: {error}", key="architect.python")]
-    if check.returncode == 0:
-        return []
-    said = check.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it is older than Python 3.11"]
-    advice = f"install what the router needs: {args.python} -m pip install aiohttp msgspec"
-    return [Problem(f"{args.python!r} cannot run the router: {said[0]}; {advice}", key="architect.python")]
-
-
-async def _problems_of_address(args: LocalArgs) -> list[Problem]:
-    try:
-        addresses = await asyncio.get_running_loop().getaddrinfo(
-            args.host, args.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except OSError as error:
-        return [Problem(f"{args.host!r} is no address of this machine: {error.strerror}", key="architect.host")]
-    family, kind, protocol, _, address = addresses[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-            probe.listen(1)
-        except OSError as error:
-            return [await _problem_of_binding(args, error)]
-    return []
-
-
-async def _problem_of_binding(args: LocalArgs, error: OSError) -> Problem:
-    if error.errno == errno.EADDRINUSE:
-        run_id = await run_id_at(_url(args.host, args.port), ASK_LIMIT)
-        holder = f"a falsework server of run {run_id}" if run_id else "something else"
-        return Problem(f"port {args.port} is taken by {holder}; use another one, or 0", key="architect.port")
-    if error.errno == errno.EACCES:
-        return Problem(f"port {args.port} is reserved; use one from 1024 on, or 0", key="architect.port")
-    return Problem(f"cannot listen on {args.host!r}: {error.strerror}", key="architect.host")
-
-
-def _url(host: str, port: int) -> str:
-    reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
 def _local_url(site: Site) -> str | None:
     ports = [resource.facts["port"] for resource in site.standing(PROCESS) if "port" in resource.facts]
-    return _url(site.args.host, ports[0]) if ports else None
+    return url_of(site.args.host, ports[0]) if ports else None
 
 
 def _token_file(site: Site) -> Path:
@@ -341,7 +241,7 @@ def _port_of(ready: dict[str, Any], run_id: str) -> int:
     return port
 
 
-async def _assert_answers(url: str, started: process.StartedProcess) -> None:
+async def _assert_answers(url: str, started: child.StartedProcess) -> None:
     answered = await run_id_at(url, ANSWER_LIMIT)
     if answered == started.run_id:
         return

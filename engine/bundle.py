@@ -9,24 +9,20 @@ Only files are handled here. What is done with them, and when, is the business o
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from .copying import copy_file, copy_tree
 from .errors import BundleError
+from .manifest import FORMAT, MANIFEST, Manifest, files_in, is_as_sealed, read_manifest, seal_of, write_manifest
 
 NAME = "bundle"
-MANIFEST = "manifest.json"
 TASK_CONFIG = "task_config.json"
-FORMAT = 1
 
 MEPHISTO_TASK_VERSION = "2.0.4"
 """The version of the client package whose pages are served; the client compares it with its own."""
@@ -35,14 +31,6 @@ TASK_CONFIG_DEFAULTS: Mapping[str, Any] = {"block_mobile": False, "frame_height"
 """What the client reads from the task's configuration if the task does not set it."""
 
 _HALF_MADE = ".bundle-"
-
-
-@dataclass(frozen=True)
-class FileSeal:
-    """What a sealed file must be: its sha256 in hexadecimal digits, and its size in bytes."""
-
-    sha256: str
-    size: int
 
 
 class BundleChanged(BundleError):
@@ -59,7 +47,7 @@ class BundleChanged(BundleError):
 class Bundle:
     """What one run ships. Make it, add to it, seal it; from then on it must stay exactly as it is.
 
-    Constructed by `make` and `load` only.
+    One is had from `make`, or from `load` in another process.
     """
 
     def __init__(
@@ -102,8 +90,8 @@ class Bundle:
         static/task_config.json is: the client's defaults, what the task's own file says, `task_config`, then the run id.
         """
         with _told_as_bundle_error(f"the bundle of run {run_id} cannot be made"), _building(run_directory) as building:
-            _copy_tree(router_source, building / "router", leave_out=router_leaves_out)
-            _copy_tree(static, building / "static")
+            copy_tree(router_source, building / "router", leave_out=router_leaves_out)
+            copy_tree(static, building / "static")
             if not (building / "static" / "index.html").is_file():
                 raise BundleError(f"{static} has no index.html, the page that a worker's browser opens first")
             _write_task_config(building / "static" / TASK_CONFIG, run_id, task_config or {})
@@ -113,7 +101,7 @@ class Bundle:
     def load(cls, run_directory: Path) -> Self:
         """Take up the sealed bundle of a run directory, in another process. Raises BundleError if there is none."""
         directory = run_directory / NAME
-        manifest = _read_manifest(directory)
+        manifest = read_manifest(directory)
         return cls(directory, manifest.run_id, manifest.router, manifest.start, manifest.environment)
 
     def add(self, relative: str, content: bytes | Path) -> None:
@@ -128,7 +116,7 @@ class Bundle:
         with _told_as_bundle_error(f"{relative} cannot be added to the bundle of run {self.run_id}"):
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if isinstance(content, Path):
-                _copy_file(content, place)
+                copy_file(content, place)
             else:
                 place.write_bytes(content)
                 place.chmod(0o600)
@@ -139,33 +127,23 @@ class Bundle:
             self.verify()
             return
         with _told_as_bundle_error(f"the bundle of run {self.run_id} cannot be sealed"):
-            files = {name: _seal_of(path) for name, path in _files(self.directory)}
-            manifest = _Manifest(FORMAT, self.run_id, self.router, self.start, self.environment, files)
-            _write_durably(self.directory / MANIFEST, json.dumps(asdict(manifest), indent=1).encode())
+            files = {name: seal_of(path) for name, path in files_in(self.directory)}
+            manifest = Manifest(FORMAT, self.run_id, self.router, self.start, self.environment, files)
+            write_manifest(self.directory, manifest)
 
     def verify(self) -> None:
         """Compare every file with the manifest. Raises BundleChanged, which names all that differs; BundleError unsealed."""
         with _told_as_bundle_error(f"the bundle of run {self.run_id} cannot be verified"):
-            sealed = _read_manifest(self.directory).files
-            present = dict(_files(self.directory))
-            changed = [name for name in present if name in sealed and not _is_as_sealed(present[name], sealed[name])]
+            sealed = read_manifest(self.directory).files
+            present = dict(files_in(self.directory))
+            changed = [name for name in present if name in sealed and not is_as_sealed(present[name], sealed[name])]
         missing, unlisted = sorted(sealed.keys() - present.keys()), sorted(present.keys() - sealed.keys())
         if changed or missing or unlisted:
             raise BundleChanged(self.run_id, changed, missing, unlisted)
 
     def files(self) -> dict[str, Path]:
         """What an architect ships: every file of the bundle by its name in there, the manifest among them."""
-        return {**dict(_files(self.directory)), **({MANIFEST: self.directory / MANIFEST} if self.sealed else {})}
-
-
-@dataclass(frozen=True)
-class _Manifest:
-    format: int
-    run_id: str
-    router: str
-    start: Sequence[str]
-    environment: Sequence[str]
-    files: Mapping[str, FileSeal]
+        return {**dict(files_in(self.directory)), **({MANIFEST: self.directory / MANIFEST} if self.sealed else {})}
 
 
 @contextmanager
@@ -197,62 +175,6 @@ def _discard_half_made(run_directory: Path) -> None:
         shutil.rmtree(stale)
 
 
-def _read_manifest(directory: Path) -> _Manifest:
-    path = directory / MANIFEST
-    try:
-        said = json.loads(path.read_bytes())
-        if said["format"] != FORMAT:
-            raise BundleError(f"{path} is of format {said['format']!r}; this falsework reads format {FORMAT}")
-        files = {name: FileSeal(**seal) for name, seal in said.pop("files").items()}
-        return _Manifest(**said, files=files)
-    except FileNotFoundError as error:
-        raise BundleError(f"{directory} holds no sealed bundle: there is no {MANIFEST}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BundleError(f"{path} is not a bundle's manifest; prepare the run again") from error
-
-
-def _files(directory: Path) -> Iterator[tuple[str, Path]]:
-    """All that is in the bundle, in a fixed order, but the manifest at its top. A link counts as a file that it is not."""
-    for parent, directories, names in os.walk(directory):
-        directories.sort()
-        links = [name for name in directories if (Path(parent) / name).is_symlink()]
-        for name in sorted([*names, *links]):
-            path = Path(parent, name)
-            if path != directory / MANIFEST:
-                yield path.relative_to(directory).as_posix(), path
-
-
-def _seal_of(path: Path) -> FileSeal:
-    with open(path, "rb") as file:
-        return FileSeal(hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)
-
-
-def _is_as_sealed(path: Path, seal: FileSeal) -> bool:
-    status = path.lstat()
-    return stat.S_ISREG(status.st_mode) and status.st_size == seal.size and _seal_of(path) == seal
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    half_written = path.with_name(f".{path.name}")
-    try:
-        with open(half_written, "wb", opener=_private) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        half_written.replace(path)
-    finally:
-        half_written.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _inside(relative: str) -> PurePosixPath:
     place = PurePosixPath(relative)
     if place.is_absolute() or not place.name or ".." in place.parts or "\\" in relative or "\0" in relative:
@@ -260,56 +182,6 @@ def _inside(relative: str) -> PurePosixPath:
     if place == PurePosixPath(TASK_CONFIG):
         raise BundleError(f"{TASK_CONFIG} is the bundle's own; what belongs there goes into the task's config")
     return place
-
-
-def _copy_tree(source: Path, target: Path, leave_out: Collection[str] = ()) -> None:
-    if not source.is_dir():
-        raise BundleError(f"{source} is not a directory")
-    root = source.resolve()
-    _copy_directory(root, target, _Origin(source, root), (), leave_out)
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """A directory being copied: as the user named it, and where it really is."""
-
-    named: Path
-    root: Path
-
-
-def _copy_directory(
-    source: Path, target: Path, origin: _Origin, above: tuple[Path, ...], leave_out: Collection[str] = ()
-) -> None:
-    target.mkdir(mode=0o700)
-    for entry in sorted(source.iterdir()):
-        if entry.name.startswith(".") or entry.name == "__pycache__" or entry.name in leave_out:
-            continue
-        real = _real(entry, origin)
-        if real.is_dir():
-            if real in (*above, source):
-                raise BundleError(f"{entry} links to a directory that it is in; copying it would never end")
-            _copy_directory(real, target / entry.name, origin, (*above, source))
-        elif real.is_file():
-            _copy_file(real, target / entry.name)
-        else:
-            raise BundleError(f"{entry} is neither a file nor a directory and cannot be shipped")
-
-
-def _real(entry: Path, origin: _Origin) -> Path:
-    if not entry.is_symlink():
-        return entry
-    try:
-        real = Path(os.path.realpath(entry, strict=True))
-    except OSError as error:
-        raise BundleError(f"{entry} is a link that leads nowhere: {error.strerror}") from error
-    if not real.is_relative_to(origin.root):
-        raise BundleError(f"{entry} links to {real}, out of {origin.named}; copy what it links to into that directory")
-    return real
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    target.chmod(0o600)
 
 
 def _write_task_config(path: Path, run_id: str, task_config: Mapping[str, Any]) -> None:

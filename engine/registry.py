@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, Problem
-from .fields import did_you_mean
+from .wording import did_you_mean
 
 if TYPE_CHECKING:
     from .architect import Architect

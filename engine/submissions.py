@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
@@ -20,11 +19,9 @@ import msgspec
 
 from ..router.journal import Journal, JournalDamaged, read_records, sync_directory
 from .errors import FalseworkError
+from .json_line import one_line
 
 FILE_NAME = "submissions.jsonl"
-DEEPEST = 200
-"""Data nested deeper than this is kept as a JSON string of its text: whoever reads it later may have less stack to spare."""
-
 LARGE = 1 << 20
 """Bytes of data above which a submission is encoded in a thread, so that the others need not wait."""
 
@@ -190,17 +187,13 @@ class Submissions:
         return self.directory / "files"
 
     def _open_journal(self) -> Journal:
-        journal = Journal(self._path)
         self.acked.clear()
         self._ahead.clear()
-        try:
-            records = journal.open()
-        except JournalDamaged as error:
-            raise StoreDamaged(str(error)) from error
-        for index, (_, line) in enumerate(records):
-            head = _decode(line, _Head, self._path, index)
+        for head, _ in _read_lines(self._path):  # first: a damaged line would leave an open journal behind
             if head.number:
                 self._note(head.router_epoch, head.number)
+        journal = Journal(self._path)
+        journal.open()
         return journal
 
     async def _store(self, record: Submission) -> None:
@@ -251,12 +244,9 @@ def read(directory: Path) -> Iterator[Submission]:
     `counted` is as it was revoked later. Raises StoreDamaged, StoreFailed; a run that got no submission has none.
     """
     path = directory / FILE_NAME
-    if not path.exists():
-        return
     lines = _read_lines(path)
-    heads = [_decode(line, _Head, path, index) for index, line in enumerate(lines)]
-    revoked = {agent_id for head in heads for agent_id in head.agent_ids}
-    for index, (head, line) in enumerate(zip(heads, lines, strict=True)):
+    revoked = {agent_id for head, _ in lines for agent_id in head.agent_ids}
+    for index, (head, line) in enumerate(lines):
         if head.kind == "revoked":
             continue
         submission = _decode(line, Submission, path, index)
@@ -277,9 +267,6 @@ class _Head(msgspec.Struct, omit_defaults=True):
 _Line = TypeVar("_Line", _Head, Submission)
 
 _PLAIN_NAME = re.compile(r"(?!\.)[\w.-]{1,200}", re.ASCII)
-_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
 
 
 def _lock(directory: Path) -> int:
@@ -293,14 +280,17 @@ def _lock(directory: Path) -> int:
     return descriptor
 
 
-def _read_lines(path: Path) -> list[bytes]:
+def _read_lines(path: Path) -> list[tuple[_Head, bytes]]:
+    """The lines of a store with what each says first, without a torn last one; none if there is no store."""
+    if not path.exists():
+        return []
     try:
         records, _ = read_records(path)
     except JournalDamaged as error:
         raise StoreDamaged(str(error)) from error
     except OSError as error:
         raise StoreFailed(path, error) from error
-    return [line for _, line in records]
+    return [(_decode(line, _Head, path, index), line) for index, (_, line) in enumerate(records)]
 
 
 def _decode(line: bytes, kind: type[_Line], path: Path, index: int) -> _Line:
@@ -311,26 +301,8 @@ def _decode(line: bytes, kind: type[_Line], path: Path, index: int) -> _Line:
 
 
 def _encode(record: Submission) -> bytes:
-    return msgspec.json.encode(msgspec.structs.replace(record, data=msgspec.Raw(_compact(bytes(record.data)))))
-
-
-def _compact(text: bytes) -> bytes:
-    """The same JSON in one line, and in a string if it is nested too deep. Raises ValueError for what is no JSON."""
-    try:
-        text.decode()
-        if _nesting(text) > DEEPEST:
-            return msgspec.json.encode(text.decode())
-        return msgspec.json.format(text, indent=-1)
-    except (UnicodeDecodeError, msgspec.MsgspecError) as error:
-        raise ValueError(f"the data of a submission is no JSON: {error}") from error
-
-
-def _nesting(text: bytes) -> int:
-    """How deep arrays and objects stand in each other; where their number is no more than DEEPEST, that number."""
-    opened = text.count(b"[") + text.count(b"{")
-    if opened <= DEEPEST:
-        return opened
-    return max(accumulate(map(_STEPS.__getitem__, _STRINGS.sub(b"", text).translate(None, _NO_BRACKETS))))
+    """Raises ValueError for data that is no JSON."""
+    return msgspec.json.encode(msgspec.structs.replace(record, data=msgspec.Raw(one_line(bytes(record.data)))))
 
 
 def _sync(files: list[Path], directory: Path) -> None:
