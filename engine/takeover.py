@@ -1,0 +1,126 @@
+"""Taking up a run whose launcher is gone, from the ledger and the run's directory alone.
+
+What the dead launcher had in mind is not known here; what it recorded is enough to take the run down, and to find what it
+was launched with. Who may be taken for dead is the caller's to decide.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .architect import Site
+from .config import LifecycleArgs, TaskArgs, load_task_file
+from .errors import ArchitectError, ConfigError
+from .ledger import Ledger, RunRecord, Step
+from .owner import Owner
+from .registry import architect_class
+from .report import Reporter
+from .run import Run
+from .states import WORK, Trigger
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was launched with, as far as it is still known."""
+
+    task: TaskArgs
+    architect: Any
+    lifecycle: LifecycleArgs
+
+
+async def take_over(ledger: Ledger, record: RunRecord, reporter: Reporter) -> Run:
+    """Make this process the owner of a run, and return the run as its launcher left it, at rest. `shutdown` is legal then.
+
+    Work that the launcher did not finish is recorded as failed first. Call it only for a run whose owner is gone. Raises
+    RunTakenOver if another process was faster, ConfigError or ArchitectError if the run's architect cannot be had here.
+    """
+    settings = settings_of(record)
+    architect = architect_class(record.architect)()
+    record = await _at_rest(ledger, await ledger.claim(record, Owner.this_process()), dead=record.owner)
+    site = Site(
+        run_id=record.run_id,
+        args=settings.architect,
+        task=settings.task,
+        directory=record.directory,
+        token=_token(record.directory),
+        log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": record.run_id}),
+        lease=settings.lifecycle.lease,
+        grace=settings.lifecycle.grace,
+        epoch=record.epoch,
+        url=record.url,
+        resources=ledger.resources(record.run_id),
+    )
+    run = Run(
+        site,
+        architect,
+        ledger,
+        settings.lifecycle,
+        say=reporter.say,
+        on_state=reporter.state,
+        state=record.state,
+    )
+    run.story = ledger.story(record.run_id)
+    return run
+
+
+def settings_of(record: RunRecord) -> Settings:
+    """From the task file; else, if that is gone, broken or about another architect now, from the run's own copy of it;
+    else the architect's defaults. Raises ConfigError if there is no such architect, ArchitectError if it has no defaults.
+    """
+    for file, overrides in _sources(record):
+        try:
+            loaded = load_task_file(file, overrides)
+        except ConfigError:
+            continue
+        if loaded.architect.type == record.architect:
+            return Settings(loaded.task, loaded.architect, loaded.lifecycle)
+    name = record.run_id.rpartition("-")[0]
+    task = TaskArgs(name, static=record.directory, units=record.directory / "units.jsonl")
+    return Settings(task, _defaults(record), LifecycleArgs())
+
+
+def _sources(record: RunRecord) -> Iterator[tuple[Path, Sequence[str]]]:
+    """The file that was launched, and the copy of it, whose own files are those of the run's directory."""
+    yield record.task_file, record.overrides
+    copies = {
+        "task.static": str(record.directory / "bundle" / "static"),
+        "task.units": str(record.directory / "units.jsonl"),
+        "task.hook": None,
+    }
+    moved = [f"{key}={json.dumps(value)}" for key, value in copies.items()]
+    yield record.directory / "task.yaml", [*record.overrides, *moved]
+
+
+def _defaults(record: RunRecord) -> Any:
+    try:
+        return architect_class(record.architect).ArgsClass(type=record.architect)
+    except TypeError as error:
+        raise ArchitectError(
+            f"run {record.run_id} cannot be taken up without the settings of its architect {record.architect!r}: "
+            f"put its task file back to {record.task_file}"
+        ) from error
+
+
+async def _at_rest(ledger: Ledger, record: RunRecord, dead: Owner) -> RunRecord:
+    """The run, where the work that its launcher had under way has been recorded as failed."""
+    if record.state not in WORK:
+        return record
+    _, failure = WORK[record.state]
+    error = f"its launcher {dead} ended in the middle of it"
+    step = Step(time.time(), Trigger.FAILED, record.state, failure, error=error)
+    await ledger.record(record.run_id, step, record.epoch)
+    return replace(record, state=failure)
+
+
+def _token(directory: Path) -> str:
+    """The run's token, where its server left it for us; without it nothing can be fetched, but all can be taken down."""
+    try:
+        return (directory / "token").read_text()
+    except OSError:
+        return ""
