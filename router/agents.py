@@ -92,6 +92,10 @@ class Agents:
         agent.session, agent.session_proven = session, False
         return agent
 
+    def has_session(self, session: str) -> bool:
+        """Whether an agent was given out under this session cookie."""
+        return any(agent.session == session for agent in self)
+
     def authorise(self, agent_id: str | None, session: str | None) -> Agent:
         """The agent that a page names, if it may speak for it. Raises Refused: 404 unknown, 403 somebody else's."""
         agent = self.get(agent_id)
@@ -123,6 +127,11 @@ class Agents:
     def forget(self, agent: Agent) -> None:
         """Drop what is known of an agent."""
         self._agents.pop(agent.agent_id, None)
+
+    def restore(self, agent: Agent) -> None:
+        """Take back a `forget`: it is known as before, but for sockets that have gone since."""
+        agent.peers = [peer for peer in agent.peers if peer in self._by_peer]
+        self._agents.setdefault(agent.agent_id, agent)
 
     def fall_silent(self, now: float) -> list[Agent]:
         """Mark the working agents whose pages were not heard for too long as disconnected; returns them."""

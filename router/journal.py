@@ -63,7 +63,15 @@ class Journal:
         Raises OSError if it could not be written; then nothing of it is in the file, and the next append tries afresh.
         Whatever was queued behind a failed append fails with it, so that records never overtake each other.
         """
-        return await self._enqueue(line)
+        return await self.enqueue(line)
+
+    def enqueue(self, line: bytes) -> asyncio.Future[int]:
+        """An append that is in its place in the queue when this returns; the future is what `append` waits for."""
+        self._open_descriptor()
+        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._queued.append((line.replace(b"\n", b" "), written))  # in valid JSON a line break is only white space
+        self._start()
+        return written
 
     def note(self, line: bytes) -> None:
         """Append a record with the next write, without waiting. For what may be lost in a crash."""
@@ -77,15 +85,15 @@ class Journal:
         fresh = self.path.with_suffix(".fresh")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, line + b"\n")
+            _write_whole(descriptor, line + b"\n")
             os.fsync(descriptor)
             os.rename(fresh, self.path)
         except OSError:
             os.close(descriptor)
             raise
-        sync_directory(self.path.parent)
         self._close_descriptor()
         self._descriptor, self.size = descriptor, len(line) + 1
+        sync_directory(self.path.parent)
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes of a record that is on the disk."""
@@ -103,12 +111,10 @@ class Journal:
         self._thread.shutdown()
         self._close_descriptor()
 
-    def _enqueue(self, line: bytes) -> asyncio.Future[int]:
-        self._open_descriptor()
-        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._queued.append((line.replace(b"\n", b" "), written))  # in valid JSON a line break is only white space
-        self._start()
-        return written
+    def abandon(self) -> None:
+        """Close the file at once. Only while nothing is queued or under way."""
+        self._thread.shutdown()
+        self._close_descriptor()
 
     def _start(self) -> None:
         if self._writer is None:
@@ -144,9 +150,7 @@ class Journal:
         if os.fstat(descriptor).st_size != self.size:
             os.ftruncate(descriptor, self.size)  # a failed append could not be taken back then
         try:
-            rest = memoryview(block)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            _write_whole(descriptor, block)
             os.fdatasync(descriptor)
         except OSError:
             os.ftruncate(descriptor, self.size)
@@ -187,6 +191,12 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write_whole(descriptor: int, block: bytes) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _is_json(line: bytes) -> bool:

@@ -38,7 +38,7 @@ class LauncherLink:
 
     def check(self, hello: Hello) -> None:
         """Raise HandshakeRefused unless this launcher may attach now."""
-        if self._token is not None and not hmac.compare_digest(self._token, hello.token or ""):
+        if self._token is not None and not hmac.compare_digest(self._token.encode(), (hello.token or "").encode()):
             raise HandshakeRefused(BAD_TOKEN, "the token is wrong: only this run's launcher may attach")
         if hello.protocol == 0:
             return

@@ -12,14 +12,15 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from .journal import Journal
-from .protocol import Envelope, UploadedFile, encode
+from .journal import Journal, JournalDamaged
+from .protocol import Envelope, T, UploadedFile, encode
 
 COMPACT_ABOVE = 8 << 20
 """A file larger than this starts afresh when nothing is held."""
@@ -108,21 +109,22 @@ class DiskOutbox(Outbox):
     def __init__(self, path: Path, on_held: Callable[[], None], on_released: Callable[[tuple[str, ...]], None]) -> None:
         super().__init__(on_held, on_released)
         self._journal = Journal(path, self._take_numbers_back)
-        records = self._journal.open()
-        if records:
-            self._restore(records)
-        else:
-            self.router_epoch = secrets.token_hex(8)
-            self._journal.replace(encode(Header(self.router_epoch, 1)))
+        try:
+            self._restore(self._journal.open())
+        except BaseException:
+            self._journal.abandon()
+            raise
 
     async def put(self, envelope: Envelope) -> None:
         """Once it is on the disk it is held, even if whoever asked has gone away in the meantime."""
         number = self._take_number(envelope)
-        await asyncio.shield(asyncio.ensure_future(self._keep(number, encode(envelope), _files(envelope))))
+        line = encode(envelope)
+        written = self._journal.enqueue(line)  # in the same turn, so that numbers and queue never disagree
+        await asyncio.shield(asyncio.ensure_future(self._keep(number, written, len(line), _files(envelope))))
 
-    async def _keep(self, number: int, line: bytes, files: tuple[str, ...]) -> None:
-        offset = await self._journal.append(line)
-        self._held.append(Held(number, offset, len(line), files))
+    async def _keep(self, number: int, written: asyncio.Future[int], length: int, files: tuple[str, ...]) -> None:
+        offset = await written
+        self._held.append(Held(number, offset, length, files))
         self._on_held()
 
     def _take_numbers_back(self, failed: int) -> None:
@@ -134,24 +136,34 @@ class DiskOutbox(Outbox):
 
     def _acknowledged(self, number: int) -> None:
         if not self._held and self._journal.idle and self._journal.size > COMPACT_ABOVE:
-            self._journal.replace(encode(Header(self.router_epoch, self._next)))
-        else:
-            self._journal.note(encode(Acked(number)))
+            with suppress(OSError):  # a full disk; then the file goes on as it is
+                return self._journal.replace(encode(Header(self.router_epoch, self._next)))
+        return self._journal.note(encode(Acked(number)))
 
     async def close(self) -> None:
         await self._journal.close()
 
     def _restore(self, records: list[tuple[int, bytes]]) -> None:
-        header = msgspec.json.decode(records[0][1], type=Header)
+        if not records:
+            self.router_epoch = secrets.token_hex(8)
+            return self._journal.replace(encode(Header(self.router_epoch, 1)))
+        header = self._read_record(_HEADER, records, 0)
         self.router_epoch, self._next = header.router_epoch, header.next
-        for offset, line in records[1:]:
-            record = _RECORD.decode(line)
+        for index, (offset, line) in enumerate(records[1:], 1):
+            record = self._read_record(_RECORD, records, index)
             if record.number is None:
                 while self._held and self._held[0].number <= record.acked:
                     self._held.popleft()
             else:
                 self._held.append(Held(record.number, offset, len(line), _files(record)))
                 self._next = record.number + 1
+        return None
+
+    def _read_record(self, decoder: msgspec.json.Decoder[T], records: list[tuple[int, bytes]], index: int) -> T:
+        try:
+            return decoder.decode(records[index][1])
+        except msgspec.MsgspecError as error:
+            raise JournalDamaged(self._journal.path, index + 1) from error
 
 
 class MemoryOutbox(Outbox):
@@ -189,6 +201,7 @@ class _Record(msgspec.Struct):
     data_file: str | None = None
 
 
+_HEADER = msgspec.json.Decoder(Header)
 _RECORD = msgspec.json.Decoder(_Record)
 
 

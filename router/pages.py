@@ -117,11 +117,16 @@ class Pages:
         body = await _read(request, _ONBOARDING, "provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp")
         agent = self._switchboard.agents.authorise(body.provider_data.USED_AGENT_ID, self.session(request))
         self._switchboard.check_open()
+        self._check_size(len(body.provider_data.onboarding_data))
         waiting, answer = self._open_request(request)
         self._switchboard.await_onboarding(agent, waiting)
         data = {"onboarding_data": body.provider_data.onboarding_data, "request_id": waiting.request_id}
         envelope = self._envelope(wire.SUBMIT_ONBOARDING, agent.agent_id, data, body.client_timestamp)
-        await self._keep(self._start_keeping(self._outbox.put(envelope)))
+        try:
+            await self._keep(self._start_keeping(self._outbox.put(envelope)))
+        except Refused:
+            self._switchboard.take_back_onboarding(agent, waiting)
+            raise
         return await self._answer(request, waiting, answer)
 
     async def submit_task(self, request: web.Request) -> web.Response:
@@ -140,7 +145,8 @@ class Pages:
         with self._uploads.discarding(form.files) as discarding:
             self._switchboard.agents.authorise(body.USED_AGENT_ID, self.session(request))
             self._switchboard.check_open()
-            kept = self._start_keeping(self._put(wire.SUBMIT_METADATA, body, body.metadata, form.files), form.files)
+            put = self._put(wire.SUBMIT_METADATA, body, self._guarded(body.metadata), form.files)
+            kept = self._start_keeping(put, form.files)
             discarding.unless(True)
         await self._keep(kept)
         return web.json_response({"status": "Submitted metadata"})
@@ -229,12 +235,12 @@ class Pages:
         try:
             async with asyncio.timeout(self._switchboard.limits.request_deadline):
                 await asyncio.shield(kept)
+        except TimeoutError as error:  # before OSError, of which it is one
+            message = "Not saved yet. Please keep this page open and try again."
+            raise Refused(503, "not_saved_yet", message, retry_after=5) from error
         except OSError as error:
             self._switchboard.counters["storage_errors"] += 1
             raise storage_full() from error
-        except TimeoutError as error:
-            message = "Not saved yet. Please keep this page open and try again."
-            raise Refused(503, "not_saved_yet", message, retry_after=5) from error
 
     async def _with_files(
         self, packet_type: str, body: Submission, data: msgspec.Raw, files: list[UploadedFile]
@@ -242,16 +248,23 @@ class Pages:
         content: Any = _merge_files(data, files) if files else data
         envelope = self._envelope(packet_type, body.USED_AGENT_ID, content, body.client_timestamp)
         envelope.files = files
-        size = len(data) + sum(400 + len(file.originalname) * 12 for file in files)
-        if size > self._switchboard.limits.frame - FRAME_ALLOWANCE:
+        if self._is_too_large(len(encode([content, files])) if files else len(data)):
             await self._move_data_out(envelope)
         return envelope
+
+    def _is_too_large(self, size: int) -> bool:
+        """Whether no frame can carry data of that size."""
+        return size > self._switchboard.limits.frame - FRAME_ALLOWANCE
+
+    def _check_size(self, size: int) -> None:
+        if self._is_too_large(size):
+            limit = self._switchboard.limits.frame - FRAME_ALLOWANCE
+            raise Refused(413, "too_large", f"The limit for one answer is {limit} bytes.")
 
     async def _move_data_out(self, envelope: Envelope) -> None:
         """Data that no frame can carry goes beside the uploads, where the launcher fetches it."""
         if self._guard_files:
-            limit = self._switchboard.limits.frame - FRAME_ALLOWANCE
-            raise Refused(413, "too_large", f"The limit for one answer is {limit} bytes.")
+            self._check_size(self._switchboard.limits.frame)
         try:
             envelope.data_file = await self._uploads.keep("answer.json", encode(envelope.data))
         except OSError as error:
@@ -272,7 +285,7 @@ class Pages:
     async def _read_submission(self, request: web.Request, *json_fields: str) -> tuple[Submission, Form]:
         if request.content_type != "multipart/form-data":
             return await _read(request, _SUBMISSION, f"USED_AGENT_ID, {json_fields[-1]}, client_timestamp"), Form()
-        form = await self._uploads.receive(await request.multipart())
+        form = await self._uploads.receive(request)
         with self._uploads.discarding(form.files) as discarding:
             submission = _submission_of(form, json_fields)
             discarding.unless(True)

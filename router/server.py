@@ -13,18 +13,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import web
 
 from . import protocol as wire
 from .agents import Peer
 from .delivery import Delivery
+from .frames import MESSAGE_TOO_BIG, TEXT
 from .launcher_link import HandshakeRefused
 from .lease import Lease
 from .metrics import render
 from .outbox import DiskOutbox, MemoryOutbox, Outbox
 from .pages import Pages
 from .protocol import Limits, Malformed, Packet, Refused, decode_frame
-from .sockets import Socket, Sockets
+from .sockets import Listener, Socket, Sockets
 from .switchboard import Instant, Switchboard
 from .uploads import Uploads
 
@@ -66,12 +67,12 @@ class Router:
         self.uploads = Uploads(settings.data / "uploads", self.limits)
         lease = Lease(settings.lease, settings.grace, self._clock().now)
         self.switchboard = Switchboard(settings.run_id, self.limits, settings.token, lease, self._acknowledge)
-        self.sockets = Sockets(self.limits)
+        self.sockets = Sockets(self.limits, self._hear, self._forget)
         guard_files = settings.token is None
         self.pages = Pages(self.switchboard, self.outbox, self.uploads, self._clock, guard_files=guard_files)
         self._client_files = Path(str(resources.files(__package__))) / "client"
         self._runner: web.AppRunner | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._ticking: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen; returns the port. Raises OSError if it cannot."""
@@ -91,7 +92,7 @@ class Router:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port, backlog=1024)
         await site.start()
-        self._tasks = [asyncio.create_task(self.sockets.write()), asyncio.create_task(self._tick())]
+        self._ticking = asyncio.create_task(self._tick())
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
@@ -105,10 +106,10 @@ class Router:
         if self._runner is not None:
             await self._runner.cleanup()
         await self.outbox.close()
-        for task in self._tasks:
-            task.cancel()
+        if self._ticking is not None:
+            self._ticking.cancel()
             with suppress(asyncio.CancelledError):
-                await task
+                await self._ticking
 
     # Time
 
@@ -120,7 +121,7 @@ class Router:
             await asyncio.sleep(TICK)
             at = self._clock()
             self.switchboard.tick(at)
-            self.sockets.drop_slow(at.now)
+            self.sockets.tend(at.now)
             self._check_over(at)
 
     def _check_over(self, at: Instant) -> None:
@@ -153,23 +154,16 @@ class Router:
 
     # Sockets
 
-    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
-        socket = await self.sockets.open(request, self.pages.session(request))
-        said: Callable[[Peer, Packet, Instant], None] | None = None
-        try:
-            async for message in socket.response:
-                frame = self._frame_of(socket, message.type, message.data)
-                for packet in frame:
-                    if said is None:
-                        said = self._introduce(socket, packet)
-                    else:
-                        said(socket, packet, self._clock())
-        finally:
-            self._forget(socket)
-        return socket.response
+    def _hear(self, socket: Socket, kind: int, frame: bytes) -> None:
+        at = self._clock()
+        for packet in self._packets_of(socket, kind, frame):
+            if socket.listener is None:
+                socket.listener = self._introduce(socket, packet, at)
+            else:
+                socket.listener(socket, packet, at)
 
-    def _frame_of(self, socket: Socket, kind: WSMsgType, frame: Any) -> list[Packet]:
-        if kind is not WSMsgType.TEXT:
+    def _packets_of(self, socket: Socket, kind: int, frame: bytes) -> list[Packet]:
+        if kind != TEXT:
             self.switchboard.refuse(socket, None, Refused(400, "not_text", "frames are JSON text"))
             return []
         try:
@@ -178,13 +172,13 @@ class Router:
             self.switchboard.refuse(socket, None, Refused(400, "malformed", str(malformed)))
             return []
 
-    def _introduce(self, socket: Socket, packet: Packet) -> Callable[[Peer, Packet, Instant], None]:
+    def _introduce(self, socket: Socket, packet: Packet, at: Instant) -> Listener:
         """The first packet says who is there: a launcher, or a page."""
         if packet.packet_type != wire.ALIVE or packet.subject_id != wire.LAUNCHER_SUBJECT:
-            self.switchboard.page_said(socket, packet, self._clock())
+            self.switchboard.page_said(socket, packet, at)
             return self.switchboard.page_said
         try:
-            hello = self.switchboard.attach_launcher(socket, packet, self._welcome(), self._clock())
+            hello = self.switchboard.attach_launcher(socket, packet, self._welcome, at)
         except HandshakeRefused as refused:
             log.warning("refused a launcher: %s", refused.reason)
             socket.close(refused.code, refused.reason)
@@ -213,11 +207,10 @@ class Router:
         }
 
     def _forget(self, socket: Socket) -> None:
-        self.sockets.closed(socket)
-        if socket.response.close_code == WSCloseCode.MESSAGE_TOO_BIG:
+        if socket.close_code == MESSAGE_TOO_BIG:
             self.switchboard.counters["refused_frame_too_large"] += 1
         if self.switchboard.link.peer is socket:
-            log.info("launcher gone, close code %s", socket.response.close_code)
+            log.info("launcher gone, close code %s", socket.close_code)
             self._delivery = None
         self.switchboard.launcher_gone(socket, self._clock())
         self.switchboard.page_gone(socket)
@@ -226,7 +219,7 @@ class Router:
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._serve_socket(request)
+            return self.sockets.open(request, self.pages.session(request))
         return await self._index(request)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
@@ -234,6 +227,7 @@ class Router:
             try:
                 self.switchboard.check_admission(self._clock())
             except Refused as refused:
+                self.switchboard.counters[f"refused_{refused.error}"] += 1
                 return _plain_page(refused)
         return self._file("index.html")
 
@@ -252,7 +246,7 @@ class Router:
     async def _download(self, request: web.Request) -> web.StreamResponse:
         token = self.settings.token
         said = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token is not None and not hmac.compare_digest(token.encode(), said.encode()):
+        if token is not None and not hmac.compare_digest(token.encode(), said.encode(errors="surrogateescape")):
             self.switchboard.counters["refused_download"] += 1
             raise Refused(401, "not_the_launcher", "Only this run's launcher may fetch files.")
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
@@ -283,6 +277,8 @@ class Router:
             refused = error
         except Malformed as error:
             refused = Refused(400, "malformed", str(error))
+        except ConnectionError:
+            refused = Refused(400, "cut_off", "The request did not arrive whole. Please try again.")
         except web.HTTPRequestEntityTooLarge:
             refused = Refused(413, "too_large", f"The limit for one answer is {self.limits.submission} bytes.")
         self.switchboard.counters[f"refused_{refused.error}"] += 1

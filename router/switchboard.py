@@ -20,6 +20,11 @@ from .launcher_link import HandshakeRefused, LauncherLink
 from .lease import Admission, Lease
 from .protocol import Envelope, Limits, Malformed, Packet, Refused, encode
 
+FARTHEST_TIMESTAMP = 1e12
+"""Seconds; what lies beyond is no time that a clock could show."""
+STOOD_STILL = 1.0
+"""Seconds between two ticks from which the router itself was held up, however short a silence is allowed."""
+
 
 class Instant(NamedTuple):
     """Now, on both clocks: seconds of the monotonic one for deadlines, of the wall clock for time stamps."""
@@ -102,12 +107,17 @@ class Switchboard:
         if self.link.peer is peer:
             self.link.detach(at.now)
 
-    def attach_launcher(self, peer: Peer, packet: Packet, welcome: dict[str, Any], at: Instant) -> wire.Hello:
-        """The first packet of a launcher. Raises HandshakeRefused (counted) or Malformed; returns what it said of itself."""
-        hello = _read(packet, _HELLO, "token, protocol, epoch, acked, lease")
+    def attach_launcher(
+        self, peer: Peer, packet: Packet, welcome: Callable[[], dict[str, Any]], at: Instant
+    ) -> wire.Hello:
+        """The first packet of a launcher. Raises HandshakeRefused or Malformed, both counted; returns what it said of itself.
+
+        `welcome()` is called once what the launcher says that it has is released.
+        """
         try:
+            hello = _read(packet, _HELLO, "token, protocol, epoch, acked, lease")
             self.link.check(hello)
-        except HandshakeRefused:
+        except (HandshakeRefused, Malformed):
             self.counters["launchers_refused"] += 1
             raise
         self.link.attach(peer, hello, at.now)
@@ -115,7 +125,7 @@ class Switchboard:
         for router_epoch, number in hello.acked.items():
             self._acknowledge(router_epoch, number)
         if hello.protocol:
-            peer.send(encode(Envelope(wire.WELCOME, wire.LAUNCHER_SUBJECT, welcome, server_timestamp=at.wall)))
+            peer.send(encode(Envelope(wire.WELCOME, wire.LAUNCHER_SUBJECT, welcome(), server_timestamp=at.wall)))
         self._offer_waiting()
         self.link.send_backlog()
         return hello
@@ -123,8 +133,12 @@ class Switchboard:
     # What pages ask by HTTP
 
     def register(self, waiting: Waiting, at: Instant) -> None:
-        """A page asks for an agent. Raises Refused where no worker is admitted."""
-        self.check_admission(at)
+        """A page asks for an agent. Raises Refused where no worker is admitted; who is in may always ask again."""
+        if waiting.packet is not None:
+            self._check_size(waiting.packet)
+        if not self.agents.has_session(waiting.session):
+            self.check_admission(at)
+        self.check_open()
         self._wait(waiting)
         self._offer(waiting)
 
@@ -133,13 +147,18 @@ class Switchboard:
         self._wait(waiting)
         self.agents.forget(agent)
 
+    def take_back_onboarding(self, agent: Agent, waiting: Waiting) -> None:
+        """It could not be kept, so that the page may hand it in again."""
+        self.waiting.pop(waiting.request_id, None)
+        self.agents.restore(agent)
+
     def log_error(self, agent_id: str, data: msgspec.Raw, client_timestamp: float | None, at: Instant) -> None:
         """A page's error log, for the launcher. The same complaint of every page load goes through once a run."""
         if b"version-mismatch" in bytes(data):
             self.counters["version_mismatches"] += 1
             if self.counters["version_mismatches"] > 1:
                 return
-        self.link.send(encode(Envelope(wire.LOG_ERROR, agent_id, data, client_timestamp, None, at.wall, at.wall)))
+        self._pass_on(Envelope(wire.LOG_ERROR, agent_id, data, client_timestamp, None, at.wall, at.wall))
 
     def check_admission(self, at: Instant) -> None:
         """Raise the Refused that a worker gets when nobody is let in."""
@@ -180,7 +199,7 @@ class Switchboard:
         """Call this a few times a second: deadlines of requests, pages that fell silent."""
         pause = at.now - self._last_tick
         self._last_tick = at.now
-        if pause > self.limits.silence / 3:
+        if pause > max(self.limits.silence / 3, STOOD_STILL):
             self.agents.excuse(pause)
         self._expire_waiting(at)
         for agent in self.agents.fall_silent(at.now):
@@ -192,17 +211,15 @@ class Switchboard:
 
     def _page_update(self, peer: Peer, packet: Packet, at: Instant) -> None:
         agent = self._speaker(peer, packet, at)
-        self.link.send(
-            encode(
-                Envelope(
-                    packet.packet_type, agent.agent_id, packet.data, packet.client_timestamp, None, at.wall, at.wall
-                )
-            )
+        self._pass_on(
+            Envelope(packet.packet_type, agent.agent_id, packet.data, packet.client_timestamp, None, at.wall, at.wall)
         )
 
     def _page_heartbeat(self, peer: Peer, packet: Packet, at: Instant) -> None:
         agent = self._speaker(peer, packet, at)
         said = packet.client_timestamp if packet.client_timestamp is not None else at.wall
+        if abs(said) > FARTHEST_TIMESTAMP:
+            raise Malformed(f"{said} is no client_timestamp: seconds since 1970 are expected")
         last_heard = int(said * 1000 - (at.now - self.link.heard) * 1000)
         data = {"last_mephisto_ping": last_heard, "status": agent.status}
         peer.send(encode(Envelope(wire.HEARTBEAT, agent.agent_id, data, server_timestamp=at.wall)))
@@ -296,6 +313,16 @@ class Switchboard:
             self._offer_waiting(also_sent_before=True)
 
     # Pieces
+
+    def _pass_on(self, envelope: Envelope) -> None:
+        """To the launcher. Raises Refused for what it could not take: a frame over the limit costs it its connection."""
+        packet = encode(envelope)
+        self._check_size(packet)
+        self.link.send(packet)
+
+    def _check_size(self, packet: bytes) -> None:
+        if len(packet) > self.limits.frame:
+            raise Refused(413, "too_large", f"The limit for one packet is {self.limits.frame} bytes.")
 
     def _serve(self, peer: Peer, packet: Packet, actions: dict[str, Any], act: Callable[[Any], None]) -> None:
         try:

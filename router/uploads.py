@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiohttp import BodyPartReader, MultipartReader
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .journal import sync_directory
 from .protocol import Limits, Malformed, Refused, UploadedFile
 
 CHUNK = 1 << 18
 MOST_FIELDS = 100
+LONGEST_NAME = 255
 _NAME = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
 
@@ -81,16 +83,17 @@ class Uploads:
             if not discarding.spared:
                 self.discard(file.filename for file in files)
 
-    async def receive(self, multipart: MultipartReader) -> Form:
+    async def receive(self, request: web.Request) -> Form:
         """Read a multipart request. Raises Refused or Malformed; then nothing of it stays on the disk."""
         form = Form()
         with self.discarding(form.files) as discarding:
             try:
-                await self._read_parts(multipart, form)
+                await self._read_parts(await request.multipart(), form)
             except (
                 ValueError,
                 AttributeError,
-            ) as error:  # aiohttp's words for a body that is cut off or is no multipart
+                HttpProcessingError,
+            ) as error:  # aiohttp's words for what is no whole form
                 raise Malformed(f"expected a whole multipart/form-data body: {error}") from error
             except ConnectionError:
                 raise
@@ -129,10 +132,10 @@ class Uploads:
         finally:
             partial.unlink(missing_ok=True)
         return UploadedFile(
-            fieldname=part.name or "",
-            originalname=part.filename or "",
-            encoding=part.headers.get("Content-Transfer-Encoding", "7bit"),
-            mimetype=part.headers.get("Content-Type", "application/octet-stream"),
+            fieldname=_as_text(part.name or ""),
+            originalname=_as_text(part.filename or ""),
+            encoding=_as_text(part.headers.get("Content-Transfer-Encoding", "7bit")),
+            mimetype=_as_text(part.headers.get("Content-Type", "application/octet-stream")),
             destination=str(self.directory),
             filename=name,
             path=str(self.directory / name),
@@ -169,6 +172,11 @@ def storage_full() -> Refused:
     """What a worker is told when the disk does not take what was handed in."""
     message = "Not saved: the server's disk is full. Please keep this page open and try again."
     return Refused(507, "storage_full", message, retry_after=10)
+
+
+def _as_text(said: str) -> str:
+    """What a worker said of a file: bytes that are no UTF-8 replaced, and no longer than file names are."""
+    return said.encode(errors="surrogateescape").decode(errors="replace")[:LONGEST_NAME]
 
 
 def _new_name(original: str) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
-
 from router_process import TOKEN
 
 STATUSES_IN_A_FRAME = 200
@@ -51,7 +50,7 @@ _update = msgspec.json.Decoder(Update)
 _encode = msgspec.json.Encoder().encode
 
 
-class Page(WSListener):  # type: ignore[misc]
+class Page(WSListener):
     """One worker's page. It is ready when the router has told it its status."""
 
     def __init__(self, agent_id: str, protocol: int) -> None:
@@ -68,8 +67,8 @@ class Page(WSListener):  # type: ignore[misc]
         self.say(_encode(Echo("alive", self.agent_id, {"protocol": self.protocol}, time.time())))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        packets = _packets(transport, frame)
         self.frames += 1
-        packets = _packets(frame)
         updates = [_update.decode(p.data) for p in packets if p.packet_type == "client_bound_live_update"]
         if updates:
             self._check(updates)
@@ -109,7 +108,7 @@ class Page(WSListener):  # type: ignore[misc]
             raise RuntimeError(f"{self.agent_id} was refused: {bytes(packet.data).decode()}")
 
 
-class Launcher(WSListener):  # type: ignore[misc]
+class Launcher(WSListener):
     """Echoes live updates, all of one frame in one frame, and acknowledges what is durable."""
 
     def __init__(self) -> None:
@@ -127,7 +126,7 @@ class Launcher(WSListener):  # type: ignore[misc]
         self.frames += 1
         echoes: list[bytes] = []
         acknowledged = None
-        for packet in _packets(frame):
+        for packet in _packets(transport, frame):
             if packet.packet_type == "mephisto_bound_live_update":
                 echoes.append(_encode(Echo("client_bound_live_update", packet.subject_id, packet.data)))
             elif packet.number is not None:
@@ -160,16 +159,18 @@ class Launcher(WSListener):  # type: ignore[misc]
 
 
 async def connect_launcher(port: int) -> Launcher:
-    _, launcher = await ws_connect(Launcher, f"ws://127.0.0.1:{port}/")
+    launcher = Launcher()
+    await ws_connect(lambda: launcher, f"ws://127.0.0.1:{port}/")
     await launcher.welcomed
-    return launcher  # type: ignore[no-any-return]
+    return launcher
 
 
 async def connect_pages(port: int, agent_ids: list[str], protocol: int, at_once: int = 50) -> list[Page]:
     """The pages, connected and told their status."""
     pages: list[Page] = []
     for start in range(0, len(agent_ids), at_once):
-        pages += await asyncio.gather(*(_connect(port, Page(agent_id, protocol)) for agent_id in agent_ids[start : start + at_once]))
+        some = agent_ids[start : start + at_once]
+        pages += await asyncio.gather(*(_connect(port, Page(agent_id, protocol)) for agent_id in some))
     return pages
 
 
@@ -179,7 +180,9 @@ async def _connect(port: int, page: Page) -> Page:
     return page
 
 
-def _packets(frame: WSFrame) -> list[Received]:
+def _packets(transport: WSTransport, frame: WSFrame) -> list[Received]:
+    if frame.msg_type is WSMsgType.CLOSE:
+        transport.send_close(frame.get_close_code())
     if frame.msg_type is not WSMsgType.TEXT:
         return []
     packets = _frame.decode(frame.get_payload_as_bytes())

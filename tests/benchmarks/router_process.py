@@ -69,6 +69,10 @@ class RouterProcess:
         times = self._watched.cpu_times()
         return times.user + times.system
 
+    def core_wait(self) -> float:
+        """Seconds that it was ready to run so far, and its core was with somebody else."""
+        return _core_wait(self._process.pid)
+
     def memory(self) -> Memory:
         facts = self._watched.memory_full_info()
         return Memory(facts.rss, facts.uss)
@@ -98,5 +102,16 @@ def load_cpu() -> float:
     return times.user + times.system
 
 
+def load_core_wait() -> float:
+    """The same for this process."""
+    return _core_wait(os.getpid())
+
+
 def stay_on_load_core() -> None:
+    """From now on this process leaves the router's core alone."""
     psutil.Process().cpu_affinity([LOAD_CORE])
+
+
+def _core_wait(process_id: int) -> float:
+    _, waited, _ = Path(f"/proc/{process_id}/schedstat").read_text().split()
+    return int(waited) / 1e9
