@@ -136,9 +136,7 @@ class Switchboard:
         """A page asks for an agent. Raises Refused where no worker is admitted; who is in may always ask again."""
         if waiting.packet is not None:
             self._check_size(waiting.packet)
-        if not self.agents.has_session(waiting.session):
-            self.check_admission(at)
-        self.check_open()
+        self.check_admission(at, waiting.session)
         self._wait(waiting)
         self._offer(waiting)
 
@@ -160,11 +158,11 @@ class Switchboard:
                 return
         self._pass_on(Envelope(wire.LOG_ERROR, agent_id, data, client_timestamp, None, at.wall, at.wall))
 
-    def check_admission(self, at: Instant) -> None:
-        """Raise the Refused that a worker gets when nobody is let in."""
+    def check_admission(self, at: Instant, session: str | None = None) -> None:
+        """Raise the Refused that a worker gets when nobody is let in. Who is in already, by the session, may come back."""
         self.check_open()
-        admission = self.lease.admission(at.now)
-        if admission is not Admission.OPEN:
+        admits = self.lease.admission(at.now) is Admission.OPEN
+        if not admits and (session is None or not self.agents.has_session(session)):
             raise Refused(503, "closed", "This task takes no new workers at the moment.", retry_after=60)
         if self.launcher_is_away(at):
             raise _away()

@@ -1,0 +1,57 @@
+/* How a connection passes from HTTP to a WebSocket. Node hands over whoever asks for an upgrade, of whatever kind and path;
+   what is no handshake of ours is answered as any other request. */
+
+import { ServerResponse } from 'node:http'
+
+import { Refused } from './protocol.js'
+
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+
+/**
+ * Let handshakes of that server reach `open(request, connection, head)`.
+ * @param {import('node:http').Server} server
+ * @param {(request: IncomingMessage, connection: import('node:net').Socket, head: Buffer) => void} open
+ */
+export function handOverHandshakes(server, open) {
+  server.on('upgrade', (request, connection, head) => {
+    const socket = /** @type {import('node:net').Socket} */ (connection)
+    if (isOurHandshake(request)) open(request, socket, head)
+    else answerPlainly(server, request, socket)
+  })
+}
+
+/**
+ * Throws Refused for a request that wants a WebSocket and gave no handshake for it.
+ * @param {IncomingMessage} request
+ */
+export function refuseHalfHandshake(request) {
+  if (wantsWebSocket(request)) throw new Refused(400, 'no_handshake', 'expected the handshake of a WebSocket, version 13')
+}
+
+/** @param {IncomingMessage} request */
+function isOurHandshake(request) {
+  const { method, url, headers } = request
+  const key = headers['sec-websocket-key'] ?? ''
+  const isForRoot = method === 'GET' && /^\/(\?|$)/.test(url ?? '')
+  return isForRoot && wantsWebSocket(request) && headers['sec-websocket-version'] === '13' && isKey(key)
+}
+
+/** @param {IncomingMessage} request */
+function wantsWebSocket(request) {
+  return request.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** 16 bytes in base64. @param {string} key */
+function isKey(key) {
+  return /^[+/0-9A-Za-z]{22}==$/.test(key)
+}
+
+/** @param {import('node:http').Server} server @param {IncomingMessage} request @param {import('node:net').Socket} connection */
+function answerPlainly(server, request, connection) {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(connection)
+  response.on('finish', () => connection.destroySoon())
+  connection.on('error', () => connection.destroy())
+  server.emit('request', request, response)
+}

@@ -1,0 +1,277 @@
+/* The HTTP requests of workers' pages: waiting for the launcher, keeping what is handed in. How they are read is in
+   forms.js and submissions.js. */
+
+import { createHash, randomBytes } from 'node:crypto'
+
+import * as wire from './protocol.js'
+import { Envelope, Refused, encode } from './protocol.js'
+import { guarded, mergeFiles, readAgentRequest, readLog, readOnboarding, readSubmission } from './submissions.js'
+import { storageFull } from './uploads.js'
+
+/** Bytes of a frame that the packet around the data may take. */
+const FRAME_ALLOWANCE = 4096
+
+/**
+ * @typedef {import('fastify').FastifyRequest} Request
+ * @typedef {import('fastify').FastifyReply} Reply
+ * @typedef {import('./agents.js').Agent} Agent
+ * @typedef {import('./protocol.js').UploadedFile} UploadedFile
+ * @typedef {import('./submissions.js').Submission} Submission
+ * @typedef {import('./switchboard.js').Instant} Instant
+ * @typedef {import('./waiting.js').Waiting} Waiting
+ * @typedef {{kept: Promise<void>, isNew: boolean}} Taken what became of a submission
+ */
+
+/** The handlers. `clock` says what time it is. */
+export class Pages {
+  #switchboard
+  #outbox
+  #uploads
+  #clock
+  #guardFiles
+  /** What is on its way into the outbox, by agent. @type {Map<string, {submissionId: string, kept: Promise<void>}>} */
+  #saving = new Map()
+  /** How many things are on their way into the outbox. */
+  keeping = 0
+
+  /**
+   * `guardFiles`: the launcher takes `files` in the data for files, so a worker's text of that name is renamed.
+   * @param {import('./switchboard.js').Switchboard} switchboard
+   * @param {import('./outbox.js').Outbox} outbox
+   * @param {import('./uploads.js').Uploads} uploads
+   * @param {() => Instant} clock
+   * @param {boolean} guardFiles
+   */
+  constructor(switchboard, outbox, uploads, clock, guardFiles) {
+    this.#switchboard = switchboard
+    this.#outbox = outbox
+    this.#uploads = uploads
+    this.#clock = clock
+    this.#guardFiles = guardFiles
+    this.cookie = `falsework_${switchboard.runId}`
+  }
+
+  /**
+   * What pages may ask.
+   * @param {import('fastify').FastifyInstance} app
+   */
+  addRoutes(app) {
+    app.post('/request_agent', (request, reply) => this.requestAgent(request, reply))
+    app.post('/submit_onboarding', (request, reply) => this.submitOnboarding(request, reply))
+    app.post('/submit_task', request => this.submitTask(request))
+    app.post('/submit_metadata', request => this.submitMetadata(request))
+    app.post('/log_error', request => this.logError(request))
+    app.get('/is_alive', async () => ({ status: 'Alive!', run_id: this.#switchboard.runId }))
+    app.get('/get_timestamp', async () => ({ timestamp: this.#clock().wall * 1000 }))
+  }
+
+  /**
+   * The session cookie of this run that the request came with.
+   * @param {import('node:http').IncomingMessage} request
+   * @returns {string | null}
+   */
+  session(request) {
+    for (const cookie of (request.headers.cookie ?? '').split(';')) {
+      const [name, ...value] = cookie.trim().split('=')
+      if (name === this.cookie) return value.join('=')
+    }
+    return null
+  }
+
+  /** Held open until the launcher says who this worker is. @param {Request} request @param {Reply} reply */
+  async requestAgent(request, reply) {
+    const { providerData, clientTimestamp } = await readAgentRequest(request.raw, this.#switchboard.limits)
+    const { waiting, answer } = this.#openRequest(request)
+    const at = this.#clock()
+    const data = `{"provider_data":${providerData},"request_id":"${waiting.requestId}"}`
+    waiting.packet = encode(wire.REGISTER_AGENT, waiting.requestId, data, { clientTimestamp, wall: at.wall })
+    this.#switchboard.register(waiting, at)
+    return this.#answer(request, reply, waiting, answer)
+  }
+
+  /** Durable; then held open until the launcher says what comes next for this worker. @param {Request} request @param {Reply} reply */
+  async submitOnboarding(request, reply) {
+    const { agentId, onboardingData, clientTimestamp } = await readOnboarding(request.raw, this.#switchboard.limits)
+    const agent = this.#switchboard.agents.authorise(agentId, this.session(request.raw))
+    this.#switchboard.checkOpen()
+    this.#checkSize(Buffer.byteLength(onboardingData))
+    const { waiting, answer } = this.#openRequest(request)
+    this.#switchboard.awaitOnboarding(agent, waiting)
+    const data = `{"onboarding_data":${onboardingData},"request_id":"${waiting.requestId}"}`
+    try {
+      await this.#waitUntilSafe(this.#keep(wire.SUBMIT_ONBOARDING, agentId, data, clientTimestamp, []))
+    } catch (error) {
+      this.#switchboard.takeBackOnboarding(agent, waiting)
+      throw error
+    }
+    return this.#answer(request, reply, waiting, answer)
+  }
+
+  /** Answers "Submitted!" once the work is safe. The same submission again gets the same answer. @param {Request} request */
+  async submitTask(request) {
+    const submission = await readSubmission(request.raw, this.#uploads, this.#switchboard.limits, TASK_FIELDS)
+    await this.#waitUntilSafe(this.#orDiscard(submission, () => this.#startSubmission(request, submission)))
+    return { status: 'Submitted!' }
+  }
+
+  /** Durable like a submission; an agent may hand in any number. @param {Request} request */
+  async submitMetadata(request) {
+    const submission = await readSubmission(request.raw, this.#uploads, this.#switchboard.limits, METADATA_FIELDS)
+    const { agentId, data, clientTimestamp, files } = submission
+    const kept = this.#orDiscard(submission, () => {
+      this.#switchboard.agents.authorise(agentId, this.session(request.raw))
+      this.#switchboard.checkOpen()
+      const kept = this.#keep(wire.SUBMIT_METADATA, agentId, this.#guarded(data), clientTimestamp, files)
+      return { kept, isNew: true }
+    })
+    await this.#waitUntilSafe(kept)
+    return { status: 'Submitted metadata' }
+  }
+
+  /** Passed on to the launcher; not durable. @param {Request} request */
+  async logError(request) {
+    const { agentId, data, clientTimestamp } = await readLog(request.raw, this.#switchboard.limits)
+    this.#switchboard.agents.authorise(agentId, this.session(request.raw))
+    this.#switchboard.logError(agentId, data, clientTimestamp, this.#clock())
+    return { status: 'Error log sent!' }
+  }
+
+  // Requests that the launcher answers
+
+  /** @param {Request} request */
+  #openRequest(request) {
+    /** @type {(outcome: string | Refused) => void} */
+    let settle = () => {}
+    /** @type {Promise<string | Refused>} */
+    const answer = new Promise(resolve => (settle = resolve))
+    const session = this.session(request.raw) ?? randomBytes(16).toString('hex')
+    /** @type {Waiting} */
+    const waiting = { requestId: randomBytes(16).toString('hex'), session, since: this.#clock().now, settle, packet: null, sentOn: 0 }
+    return { waiting, answer }
+  }
+
+  /** @param {Request} request @param {Reply} reply @param {Waiting} waiting @param {Promise<string | Refused>} answer */
+  async #answer(request, reply, waiting, answer) {
+    const outcome = await answer
+    if (outcome instanceof Refused) throw outcome
+    const isSecure = (request.headers['x-forwarded-proto'] ?? request.protocol) === 'https'
+    const flags = isSecure ? 'SameSite=None; Secure; Partitioned' : 'SameSite=Lax'
+    reply.header('Set-Cookie', `${this.cookie}=${waiting.session}; Path=/; HttpOnly; ${flags}`)
+    return reply.type('application/json; charset=utf-8').send(outcome)
+  }
+
+  // What is handed in
+
+  /**
+   * Start keeping a submission. If that throws, or this one is kept already, its files are not needed.
+   * @param {Submission} submission
+   * @param {() => Taken} start
+   */
+  #orDiscard({ files }, start) {
+    let isNeeded = false
+    try {
+      const taken = start()
+      isNeeded = taken.isNew
+      return taken.kept
+    } finally {
+      if (!isNeeded) this.#uploads.discard(files.map(file => file.filename))
+    }
+  }
+
+  /**
+   * Start keeping a submission, unless this very one is kept or being kept. Throws Refused.
+   * @param {Request} request
+   * @param {Submission} submission
+   * @returns {Taken}
+   */
+  #startSubmission(request, { agentId, data, clientTimestamp, files, submissionId }) {
+    const id = submissionId ?? createHash('sha256').update(data).digest('hex')
+    const agent = this.#switchboard.checkSubmission(agentId, this.session(request.raw), id)
+    if (!agent) return { kept: Promise.resolve(), isNew: false }
+    const saving = this.#saving.get(agentId)
+    if (saving) {
+      if (saving.submissionId !== id) throw new Refused(409, 'already_taken', 'Your work on this is already being saved.')
+      return { kept: saving.kept, isNew: false }
+    }
+    const kept = this.#keep(wire.SUBMIT_UNIT, agentId, this.#guarded(data), clientTimestamp, files)
+    this.#saving.set(agentId, { submissionId: id, kept })
+    const saved = () => this.#saving.delete(agentId)
+    kept.then(() => saved() && (agent.submissionId = id), saved)
+    return { kept, isNew: true }
+  }
+
+  /**
+   * Put it into the outbox; goes on when the page gives up waiting. What could not be kept leaves no files.
+   * @param {string} type
+   * @param {string} agentId
+   * @param {string} data
+   * @param {number | null} clientTimestamp
+   * @param {UploadedFile[]} files
+   */
+  async #keep(type, agentId, data, clientTimestamp, files) {
+    this.keeping += 1
+    const envelope = new Envelope(type, agentId, files.length ? mergeFiles(data, files) : data, clientTimestamp, this.#clock().wall)
+    envelope.files = files
+    try {
+      const size = Buffer.byteLength(envelope.data) + (files.length ? Buffer.byteLength(JSON.stringify(files)) : 0)
+      if (this.#isTooLarge(size)) await this.#moveDataOut(envelope)
+      await this.#outbox.put(envelope)
+    } catch (error) {
+      this.#uploads.discard(envelope.uploads())
+      throw error
+    } finally {
+      this.keeping -= 1
+    }
+  }
+
+  /** Resolves once it is safe. Throws the Refused that says that it is not, or not yet. @param {Promise<void>} kept */
+  async #waitUntilSafe(kept) {
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer
+    const deadline = new Promise((_, reject) => {
+      const message = 'Not saved yet. Please keep this page open and try again.'
+      const refused = new Refused(503, 'not_saved_yet', message, 5)
+      timer = setTimeout(reject, this.#switchboard.limits.request_deadline * 1000, refused)
+    })
+    try {
+      await Promise.race([kept, deadline])
+    } catch (error) {
+      if (error instanceof Refused) throw error
+      this.#switchboard.counters.add('storage_errors')
+      throw storageFull()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Whether no frame can carry data of that size. @param {number} size */
+  #isTooLarge(size) {
+    return size > this.#switchboard.limits.frame - FRAME_ALLOWANCE
+  }
+
+  /** @param {number} size */
+  #checkSize(size) {
+    if (!this.#isTooLarge(size)) return
+    const limit = this.#switchboard.limits.frame - FRAME_ALLOWANCE
+    throw new Refused(413, 'too_large', `The limit for one answer is ${limit} bytes.`)
+  }
+
+  /** Data that no frame can carry goes beside the uploads, where the launcher fetches it. @param {Envelope} envelope */
+  async #moveDataOut(envelope) {
+    if (this.#guardFiles) this.#checkSize(this.#switchboard.limits.frame)
+    try {
+      envelope.dataFile = await this.#uploads.keep('answer.json', [Buffer.from(envelope.data)])
+    } catch {
+      throw storageFull()
+    }
+    envelope.data = '{}'
+  }
+
+  /** @param {string} data */
+  #guarded(data) {
+    return this.#guardFiles ? guarded(data) : data
+  }
+}
+
+const TASK_FIELDS = ['final_string_data', 'final_data']
+const METADATA_FIELDS = ['metadata']

@@ -1,0 +1,250 @@
+/* The packets, statuses and close codes of the wire; its limits are in limits.js. No I/O, no clock, no state.
+
+   What a packet means is the switchboard's business; how it travels is the server's. */
+
+import { isAscii, isUtf8 } from 'node:buffer'
+
+import { Malformed } from './errors.js'
+import { fieldOf, itemsOf } from './json_text.js'
+
+export { Malformed, Refused } from './errors.js'
+
+export const PROTOCOL = 1
+/** The subject of a launcher's `alive`, as Mephisto's launcher says it. */
+export const LAUNCHER_SUBJECT = 'mephisto'
+
+// Packet types, from pages, to pages, from and to the launcher.
+export const ALIVE = 'alive'
+export const HEARTBEAT = 'heartbeat'
+export const UPDATE_STATUS = 'update_status'
+export const CLIENT_BOUND_LIVE_UPDATE = 'client_bound_live_update'
+export const MEPHISTO_BOUND_LIVE_UPDATE = 'mephisto_bound_live_update'
+export const REQUEST_STATUSES = 'request_statuses'
+export const RETURN_STATUSES = 'return_statuses'
+export const REGISTER_AGENT = 'register_agent'
+export const AGENT_DETAILS = 'agent_details'
+export const SUBMIT_ONBOARDING = 'submit_onboarding'
+export const SUBMIT_UNIT = 'submit_unit'
+export const SUBMIT_METADATA = 'submit_metadata'
+export const LOG_ERROR = 'log_error'
+export const WELCOME = 'welcome'
+export const ACK = 'ack'
+export const LEASE = 'lease'
+export const DRAIN = 'drain'
+export const BYE = 'bye'
+export const ERROR = 'error'
+
+// Close codes, the protocol's and the router's own.
+export const GOING_AWAY = 1001
+export const MESSAGE_TOO_BIG = 1009
+export const MALFORMED = 4400
+export const BAD_TOKEN = 4401
+export const DISPLACED = 4409
+
+// Statuses of an agent (protocol §5).
+export const NONE = 'none'
+export const DISCONNECT = 'disconnect'
+export const WORKING = new Set(['onboarding', 'waiting', 'in task'])
+/** The agent's work is in the launcher's hands: another submission is refused. */
+export const TAKEN = new Set(['completed', 'approved', 'soft_rejected', 'rejected'])
+export const STATUSES = new Set([
+  NONE, 'accepted', DISCONNECT, 'timeout', 'partner disconnect', 'expired', 'returned', ...WORKING, ...TAKEN
+])
+
+/**
+ * What anyone may say over a socket. `data` is JSON text, passed on as it came.
+ * @typedef {{
+ *   packet_type: string, subject_id: string | null, data: string,
+ *   client_timestamp: number | null, server_timestamp: number | null
+ * }} Packet
+ */
+
+/**
+ * A file that the router received: `filename` is the router's own name for it, the rest is what the worker said.
+ * @typedef {{
+ *   fieldname: string, originalname: string, encoding: string, mimetype: string,
+ *   destination: string, filename: string, path: string, size: number
+ * }} UploadedFile
+ */
+
+/**
+ * A fixed set of fields: what each may be. Fields that are not named here may be anything.
+ * @typedef {Record<string, (value: unknown) => boolean>} Shape
+ */
+
+/** @param {unknown} value */
+export const text = value => typeof value === 'string'
+/** @param {unknown} value */
+export const number = value => typeof value === 'number'
+/** @param {unknown} value */
+export const integer = value => Number.isSafeInteger(value)
+/** @param {unknown} value */
+export const object = value => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** @param {(value: unknown) => boolean} kind */
+export const maybe = kind => (/** @type {unknown} */ value) => value === undefined || value === null || kind(value)
+
+/** @type {Shape} */
+const PACKET = {
+  packet_type: text,
+  subject_id: maybe(text),
+  client_timestamp: maybe(number),
+  server_timestamp: maybe(number),
+  router_incoming_timestamp: maybe(number),
+  router_outgoing_timestamp: maybe(number),
+  number: maybe(integer),
+  files: value => value === undefined || Array.isArray(value),
+  data_file: maybe(text)
+}
+const A_FRAME = 'a packet or an array of packets'
+
+/**
+ * The packets of a frame: one packet, or an array of them. Throws Malformed.
+ * @param {Buffer} frame
+ * @returns {Packet[]}
+ */
+export function decodeFrame(frame) {
+  const { value, json } = decode(frame, A_FRAME)
+  if (!Array.isArray(value)) return [readPacket(value, json, 0)]
+  const starts = itemsOf(json)
+  return value.map((said, index) => readPacket(said, json, starts[index]))
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} json
+ * @param {number} start of the packet in the JSON
+ * @returns {Packet}
+ */
+function readPacket(value, json, start) {
+  const said = check(value, PACKET, A_FRAME)
+  return {
+    packet_type: said.packet_type,
+    subject_id: said.subject_id ?? null,
+    data: fieldOf(json, 'data', start) ?? '{}',
+    client_timestamp: said.client_timestamp ?? null,
+    server_timestamp: said.server_timestamp ?? null
+  }
+}
+
+/**
+ * JSON of a foreign hand: its value, and its text. Throws Malformed, which says what was expected.
+ *
+ * Half a surrogate pair is mended to U+FFFD: a text field with a maximum length cuts an emoji in two, and browsers send it,
+ * but not every reader of JSON takes it.
+ * @param {Buffer} bytes
+ * @param {string} expected
+ * @returns {{value: any, json: string}}
+ */
+export function decode(bytes, expected) {
+  if (!isUtf8(bytes)) throw new Malformed(`expected ${expected}: this is not UTF-8`)
+  const written = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8')
+  const json = /\\u[dD]/.test(written) ? written.replace(ESCAPE, mendSurrogate) : written
+  try {
+    return { value: JSON.parse(json), json }
+  } catch (error) {
+    throw new Malformed(`expected ${expected}: ${/** @type {Error} */ (error).message}`)
+  }
+}
+
+const ESCAPE = /\\(?:u[dD][89abAB]..(\\u[dD][c-fC-F]..)?|u[dD][c-fC-F]..|.)/gs
+
+/** @param {string} escape */
+function mendSurrogate(escape) {
+  return escape[1] === 'u' && escape.length === 6 ? '\\ufffd' : escape
+}
+
+/**
+ * The value, once each field is what it may be. Throws Malformed.
+ * @param {unknown} value
+ * @param {Shape} shape
+ * @param {string} expected
+ * @returns {any}
+ */
+export function check(value, shape, expected) {
+  if (!object(value)) throw new Malformed(`expected ${expected}: this is no JSON object`)
+  const said = /** @type {Record<string, unknown>} */ (value)
+  for (const name in shape) {
+    if (!shape[name](said[name])) throw new Malformed(`expected ${expected}: ${name} is missing, or of another type`)
+  }
+  return said
+}
+
+/**
+ * The data of a packet, once each field is what it may be. Throws Malformed.
+ * @param {Packet} packet
+ * @param {Shape} shape
+ * @returns {any}
+ */
+export function checkData(packet, shape) {
+  return check(JSON.parse(packet.data), shape, `${packet.packet_type} with data {${Object.keys(shape).join(', ')}}`)
+}
+
+/**
+ * A packet of the router's as JSON: it always has a type, a subject and data, as Mephisto's channel demands.
+ * @param {string} type
+ * @param {string} subject
+ * @param {string} data JSON
+ * @param {{clientTimestamp?: number | null, serverTimestamp?: number | null, wall?: number}} [times] `wall`: when it came and goes
+ */
+export function encode(type, subject, data, { clientTimestamp, serverTimestamp, wall } = {}) {
+  let json = `{"packet_type":"${type}","subject_id":${JSON.stringify(subject)},"data":${data}`
+  if (clientTimestamp != null) json += `,"client_timestamp":${clientTimestamp}`
+  if (serverTimestamp != null) json += `,"server_timestamp":${serverTimestamp}`
+  if (wall !== undefined) json += `,"router_incoming_timestamp":${wall},"router_outgoing_timestamp":${wall}`
+  return json + '}'
+}
+
+/** A packet that workers hand in: it is kept until the launcher has it. */
+export class Envelope {
+  /** Given by the outbox. */
+  number = 0
+  /** The router's own word for what was uploaded with it; `data` is the worker's and proves nothing. @type {UploadedFile[]} */
+  files = []
+  /** Where the data is too large for a frame: the name under which `/download_file/` has it. @type {string | null} */
+  dataFile = null
+
+  /**
+   * @param {string} type
+   * @param {string} subject
+   * @param {string} data JSON
+   * @param {number | null} clientTimestamp
+   * @param {number} wall
+   */
+  constructor(type, subject, data, clientTimestamp, wall) {
+    this.type = type
+    this.subject = subject
+    this.data = data
+    this.times = { clientTimestamp, wall }
+  }
+
+  /** The packet as JSON. */
+  encode() {
+    let json = encode(this.type, this.subject, this.data, this.times).slice(0, -1) + `,"number":${this.number}`
+    if (this.files.length) json += `,"files":${JSON.stringify(this.files)}`
+    if (this.dataFile !== null) json += `,"data_file":"${this.dataFile}"`
+    return json + '}'
+  }
+
+  /** The router's names of the uploads that it speaks of. */
+  uploads() {
+    return namesOf(this.files, this.dataFile)
+  }
+}
+
+/**
+ * The router's names of the uploads that a packet speaks of.
+ * @param {UploadedFile[]} files
+ * @param {string | null} dataFile
+ */
+export function namesOf(files, dataFile) {
+  const names = files.map(file => file.filename)
+  return dataFile === null ? names : [...names, dataFile]
+}
+
+/**
+ * One frame of packets that are encoded already.
+ * @param {string[]} packets
+ */
+export function encodeFrame(packets) {
+  return packets.length === 1 ? packets[0] : `[${packets.join(',')}]`
+}

@@ -1,0 +1,187 @@
+/* The router's HTTP side: fastify, its routes, files, metrics, and how a refusal reaches a page. */
+
+import fastifyStatic from '@fastify/static'
+import Fastify from 'fastify'
+
+import { CutOff, Malformed, Refused } from './errors.js'
+import { StaticFiles, sendFile } from './files.js'
+import { refuseHalfHandshake } from './handover.js'
+import { isSame } from './launcher_link.js'
+import { log } from './log.js'
+import { render } from './metrics.js'
+
+const BACKLOG = 1024
+
+/**
+ * @typedef {import('fastify').FastifyRequest} Request
+ * @typedef {import('fastify').FastifyReply} Reply
+ */
+
+/** What is served by HTTP. `prepare`, then `listen`, then `close`. */
+export class Site {
+  #settings
+  #switchboard
+  #pages
+  #uploads
+  #sockets
+  #outbox
+  #clock
+  #files
+  #app
+
+  /**
+   * @param {import('./command_line.js').Settings} settings
+   * @param {import('./switchboard.js').Switchboard} switchboard
+   * @param {import('./pages.js').Pages} pages
+   * @param {import('./uploads.js').Uploads} uploads
+   * @param {import('./sockets.js').Sockets} sockets
+   * @param {import('./outbox.js').Outbox} outbox
+   * @param {() => import('./switchboard.js').Instant} clock
+   */
+  constructor(settings, switchboard, pages, uploads, sockets, outbox, clock) {
+    this.#settings = settings
+    this.#switchboard = switchboard
+    this.#pages = pages
+    this.#uploads = uploads
+    this.#sockets = sockets
+    this.#outbox = outbox
+    this.#clock = clock
+    this.#files = new StaticFiles(settings.static)
+    this.#app = Fastify({ frameworkErrors: (_, __, reply) => void notFound(reply), return503OnClosing: false })
+  }
+
+  /** Add the routes; resolves with the server, which does not listen yet. */
+  async prepare() {
+    const app = this.#app
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_, __, done) => done(null)) // bodies are read in forms.js, in their own time
+    app.setErrorHandler((error, _, reply) => this.#explain(error, reply))
+    app.setNotFoundHandler((request, reply) => (isReading(request) ? notFound(reply) : notAllowed(reply)))
+    app.register(fastifyStatic, { serve: false, root: this.#settings.static, cacheControl: false })
+    this.#pages.addRoutes(app)
+    app.get('/', (request, reply) => this.#root(request, reply))
+    app.get('/task_index', (request, reply) => this.#index(request, reply))
+    app.get('/welcome', (request, reply) => this.#index(request, reply))
+    app.get('/metrics', async (_, reply) => reply.type('text/plain; charset=utf-8').send(this.#metrics()))
+    app.get('/download_file/*', async (request, reply) => this.#download(request, reply))
+    app.get('/*', (request, reply) => this.#files.send(reply, wildcard(request)))
+    await app.ready()
+    return app.server
+  }
+
+  /** Resolves with the port. Rejects with the system's error. */
+  async listen() {
+    const { host, port } = this.#settings
+    await this.#app.listen({ host, port, backlog: BACKLOG })
+    return /** @type {import('node:net').AddressInfo} */ (this.#app.server.address()).port
+  }
+
+  /** Let requests under way end, up to `patience` milliseconds. @param {number} patience */
+  async close(patience) {
+    const timer = setTimeout(() => this.#app.server.closeAllConnections(), patience)
+    await this.#app.close()
+    clearTimeout(timer)
+  }
+
+  /** @param {Request} request @param {Reply} reply */
+  async #root(request, reply) {
+    refuseHalfHandshake(request.raw)
+    return this.#index(request, reply)
+  }
+
+  /** @param {Request} request @param {Reply} reply */
+  async #index(request, reply) {
+    try {
+      if (this.#pages.session(request.raw) === null) this.#switchboard.checkAdmission(this.#clock())
+    } catch (error) {
+      if (error instanceof Refused) return this.#refuse(reply, error).type('text/html; charset=utf-8').send(plainPage(error))
+      throw error
+    }
+    return this.#files.send(reply, 'index.html')
+  }
+
+  /** @param {Request} request @param {Reply} reply */
+  #download(request, reply) {
+    const { token } = this.#settings
+    const said = (request.headers.authorization ?? '').replace(/^Bearer /, '')
+    if (token !== null && !isSame(token, Buffer.from(said, 'latin1'))) {
+      this.#switchboard.counters.add('refused_download')
+      throw new Refused(401, 'not_the_launcher', "Only this run's launcher may fetch files.")
+    }
+    const file = this.#uploads.path(wildcard(request))
+    return sendFile(reply.headers({ 'Content-Disposition': 'attachment', 'X-Content-Type-Options': 'nosniff' }), file)
+  }
+
+  #metrics() {
+    const { link, agents, waiting, counters } = this.#switchboard
+    /** @type {[string, number][]} */
+    const gauges = [
+      ['sockets', this.#sockets.size],
+      ['agents', agents.size],
+      ['requests_waiting', waiting.size],
+      ['outbox_held', this.#outbox.held],
+      ['launcher_attached', link.peer ? 1 : 0],
+      ['launcher_silence_seconds', this.#clock().now - link.heard]
+    ]
+    return render(gauges, [
+      ...counters,
+      ['peers_dropped_slow', this.#sockets.droppedSlow],
+      ['launcher_packets_dropped', link.dropped]
+    ])
+  }
+
+  /** Errors reach a page as JSON {error, message}, with a sentence that a worker can read. @param {unknown} error @param {Reply} reply */
+  #explain(error, reply) {
+    if (error instanceof CutOff) this.#switchboard.counters.add('uploads_cut_off')
+    const refused = refusalOf(error)
+    return this.#refuse(reply, refused).send({ error: refused.error, message: refused.message })
+  }
+
+  /** @param {Reply} reply @param {Refused} refused */
+  #refuse(reply, refused) {
+    this.#switchboard.counters.add(`refused_${refused.error}`)
+    if (refused.retryAfter !== undefined) reply.header('Retry-After', String(refused.retryAfter))
+    return reply.code(refused.status)
+  }
+}
+
+/** @param {unknown} error */
+function refusalOf(error) {
+  if (error instanceof Refused) return error
+  if (error instanceof Malformed) return new Refused(400, 'malformed', error.message)
+  if (error instanceof CutOff) return new Refused(400, 'cut_off', 'The request did not arrive whole. Please try again.')
+  const { statusCode = 500, message, stack } = /** @type {import('fastify').FastifyError} */ (error)
+  if (statusCode < 500) return new Refused(statusCode, 'malformed', message)
+  log.error(`Unhandled: ${stack}`)
+  return new Refused(500, 'internal', 'Something went wrong on the server. Please try again.')
+}
+
+/** @param {Request} request */
+function wildcard(request) {
+  return /** @type {{'*': string}} */ (request.params)['*']
+}
+
+/** @param {Request} request */
+function isReading(request) {
+  return request.method === 'GET' || request.method === 'HEAD'
+}
+
+/** @param {Reply} reply */
+function notFound(reply) {
+  return reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found')
+}
+
+/** @param {Reply} reply */
+function notAllowed(reply) {
+  return reply.code(405).header('Allow', 'GET,HEAD').type('text/plain; charset=utf-8').send('405: Method Not Allowed')
+}
+
+/** @param {Refused} refused */
+function plainPage(refused) {
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Not available</title>
+<p>${refused.message}</p>
+</html>
+`
+}

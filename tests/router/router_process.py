@@ -1,0 +1,114 @@
+"""A router as a process: any program that takes the flags of design §6 and says where it listens."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+TOKEN = "the-token-of-this-run"
+RUN_ID = "vector-1"
+PATIENCE = 20.0
+"""Seconds that a router may take to end once it was told to."""
+
+FILES = {
+    "index.html": "<!doctype html><title>the task</title>",
+    "task_config.json": '{"task_name": "vector"}',
+    "wrap_crowd_source.js": "function getWorkerName() { return 'ann' }",
+}
+
+
+@dataclass(frozen=True)
+class RouterCommand:
+    """How one router is started, and what its standard error holds when it came upon an error that it did not expect."""
+
+    name: str
+    argv: tuple[str, ...]
+    crash: re.Pattern[str]
+
+
+PYTHON = RouterCommand(
+    "python", (sys.executable, "-m", "falsework.router"), re.compile("Traceback|Unhandled|exception")
+)
+ROUTERS = (PYTHON,)
+"""All of them are held to the same vectors."""
+
+
+class RouterProcess:
+    """One router's directories, and the process that runs on them now."""
+
+    def __init__(
+        self, command: RouterCommand, directory: Path, flags: Sequence[str], files: Mapping[str, str], *, is_open: bool
+    ) -> None:
+        self.command, self.flags, self.is_open = command, list(flags), is_open
+        self.static, self.data = directory / "static", directory / "data"
+        self.log = directory / "stderr"
+        self.port = 0
+        self._token = directory / "token"
+        self._token.write_text(TOKEN)
+        self._process: subprocess.Popen[str] | None = None
+        for name, content in {**FILES, **files}.items():
+            path = self.static / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+
+    def start(self) -> None:
+        """Start it, and wait for its ready line. After the first time it comes back on the same port."""
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(self._argv(), stdout=subprocess.PIPE, stderr=log, text=True)
+        ready = self._output().readline()
+        if not ready:
+            raise AssertionError(f"the router ended with {self._process.wait()}, not ready:\n{self.said()}")
+        self.port = json.loads(ready)["ready"]["port"]
+
+    def send_signal(self, name: str) -> None:
+        """`KILL`, `TERM`, …"""
+        self._running().send_signal(getattr(signal, f"SIG{name}"))
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        code = self._running().wait(PATIENCE)
+        self._output().close()
+        self._process = None
+        return code
+
+    def end(self) -> None:
+        """Kill it, if it still runs."""
+        if self._process is not None:
+            self._process.kill()
+            self.wait()
+
+    def said(self) -> str:
+        """What its standard error holds."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def stored_files(self) -> list[str]:
+        """The names of the uploads, whole or torn, in its data directory."""
+        files = (path for path in self.data.rglob("*") if path.is_file())
+        return sorted(path.name for path in files if not path.name.startswith("outbox"))
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def _argv(self) -> list[str]:
+        places = ["--static", str(self.static), "--data", str(self.data), "--port", str(self.port), "--run-id", RUN_ID]
+        token = ["--open"] if self.is_open else ["--token-file", str(self._token)]
+        return [*self.command.argv, *places, *token, *self.flags]
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise AssertionError("the router is not running")
+        return self._process
+
+    def _output(self) -> IO[str]:
+        output = self._running().stdout
+        if output is None:
+            raise AssertionError("the router's output is not read")
+        return output
