@@ -14,7 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .channel import Channel, download
+from .channel import Channel
+from .download import download
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -95,6 +96,10 @@ class Site:
     """How long the server may go on unheard, in seconds."""
     grace: float = 86400.0
     """How long it keeps what nobody collected, in seconds."""
+    idle_timeout: float | None = None
+    """How long the server may go on without hearing from any worker, in seconds; None: no limit."""
+    max_lifetime: float | None = None
+    """How long it may go on at all, in seconds; None: no limit."""
     epoch: int = 1
     """Counts the launchers of this run; a router prefers the newest."""
     url: str | None = None
@@ -120,11 +125,16 @@ class Site:
         """The recorded resources of a kind that are not known to be gone, newest first."""
         return [resource for resource in reversed(self.resources) if resource.kind == kind]
 
+    def remember(self, resource: Resource, stands: bool) -> None:
+        """Know that a resource stands, in the place of what was known of it before, or that it is gone. In memory only."""
+        keys = [(known.kind, known.name) for known in self.resources]
+        place = keys.index(key) if (key := (resource.kind, resource.name)) in keys else len(keys)
+        self.resources[place : place + 1] = [resource] if stands else []
+
     async def _record(self, resource: Resource, stands: bool) -> None:
         if self.record is not None:
             await self.record(resource, stands)
-        others = [r for r in self.resources if (r.kind, r.name) != (resource.kind, resource.name)]
-        self.resources[:] = [*others, resource] if stands else others
+        self.remember(resource, stands)
 
 
 class Architect(ABC):

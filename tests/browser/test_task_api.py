@@ -68,7 +68,7 @@ async def test_updates_come_once_and_in_order_also_those_from_before(
     await router.update("agent-1", {"text": "new"})
     await router.say("agent-1", "client_bound_live_update", {"text": "again", "update_id": "update-2"})
     await router.update("agent-1", {"text": "last"})
-    await page.wait_for_function("heard.length && heard.at(-1).text === 'last'")
+    await page.wait_for_function("() => heard.length && heard.at(-1).text === 'last'")
     assert await page.evaluate("heard.map(update => update.text)") == ["past", "new", "last"]
 
 
@@ -83,7 +83,7 @@ async def test_an_error_in_a_handler_keeps_no_update_away(bare: Path, serve: Ser
     await router.until(lambda: router.greetings)
     for text in ("bad", "good"):
         await router.update("agent-1", {"text": text})
-    await page.wait_for_function("heard.length === 2")
+    await page.wait_for_function("() => heard.length === 2")
     await router.until(lambda: router.errors)
 
 
@@ -113,7 +113,7 @@ async def test_a_connection_that_fell_silent_is_replaced(bare: Path, serve: Serv
     page = await new_page(router.url)
     await page.evaluate(JOIN)
     await router.until(lambda: router.greetings)
-    await page.wait_for_function("task.status === 'waiting'")
+    await page.wait_for_function("() => task.status === 'waiting'")
     router.is_mute = True
     await page.evaluate("() => task.send({ a: 1 })")
     await router.until(lambda: router.updates)
@@ -140,6 +140,6 @@ async def test_a_closed_task_is_no_lost_connection(bare: Path, serve: Serve, new
     await page.evaluate(JOIN)
     await router.until(lambda: router.greetings)
     await router.say("agent-1", "update_status", {"status": "expired"})
-    await page.wait_for_function("task.status === 'expired'")
+    await page.wait_for_function("() => task.status === 'expired'")
     await router.cut_sockets()
     await expect(page.get_by_role("status")).to_have_text("This task is closed. Thank you.")
