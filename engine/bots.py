@@ -2,14 +2,17 @@
 
 A bot is a worker without hands: it opens the page, asks for an agent, answers, asks for the next, until there is nothing left
 for it. With `faults` it also does what people do: leaves in the middle, reloads the page, loses its connection. A worker who
-left never comes back; a new one with another name comes in its place, as on a crowd site.
+left never comes back; a new one with another name comes in its place, as on a crowd site, and in that of one for whom there is
+nothing left as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +23,30 @@ import msgspec
 
 from ..router import protocol as wire
 from ..router.protocol import Packet, decode_frame
+from .assignments import WAITING
 from .errors import FalseworkError
 from .hook import Hook
 
 HEARTBEAT = 5.0
+LOOKS = 3
+"""Heartbeats in a row at which everybody waits for a partner before that is for ever."""
 COME_BACK_AFTER = 0.5
 """Seconds after which a bot asks again when others work on all that is left, or the server is not reachable."""
+MOST_GENERATIONS = 10_000
+"""Workers who may leave one after the other in one bot's place."""
 MOST_REFUSALS = 60
-"""Requests in a row that get no answer before a bot gives up."""
-REPLY_TIMEOUT = 30.0
+"""Attempts in a row at something that fail before a bot gives up."""
+REPLY_TIMEOUT = aiohttp.ClientTimeout(total=30)
+JSON = {"Content-Type": "application/json"}
+AWAY = 503
+TAKE_AGAIN = frozenset({AWAY, 507})
+"""Answers to a submission that is to be handed in again."""
+REFUSED = frozenset({400, 413})
+"""Answers to a submission that will never be taken as it is."""
+NO_AGENT = {410: "finished", 404: "start_again"}
+"""Answers to who asks for an agent, as the reasons that a launcher would give."""
+COME_BACK = frozenset({"all_in_work", "cannot_save", "start_again"})
+"""Why there is no agent now, but may be one later."""
 
 
 class BotsGaveUp(FalseworkError):
@@ -46,22 +64,34 @@ class Bots:
         self, url: str, hook: Hook, count: int, think: float = 0.0, faults: float = 0.0, seed: int = 0
     ) -> None:
         self.url, self.hook, self.count, self.think, self.faults, self.seed = url, hook, count, think, faults, seed
+        self.places = count
+        """Where somebody is."""
+        self.waiting: set[str] = set()
+        """Who waits for a partner, by name."""
 
     async def work(self) -> None:
-        """Until nothing is left for anybody. Raises BotsGaveUp if the run still needs other workers."""
-        async with asyncio.TaskGroup() as group:
-            places = [group.create_task(self._fill_place(place)) for place in range(self.count)]
-        if "finished" not in {place.result() for place in places}:
-            raise BotsGaveUp(f"{self.count} bots did all they may, and units are left; try more of them")
+        """Until nothing is left for anybody. Raises BotsGaveUp if the run still needs other workers, HookFailed."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                places = [group.create_task(self._fill_place(place)) for place in range(self.count)]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        reasons = {place.result() for place in places}
+        if "finished" not in reasons:
+            told = ", ".join(sorted(reasons))
+            raise BotsGaveUp(f"{self.count} bots did all they may ({told}), and units are left; try more of them")
 
     async def _fill_place(self, place: int) -> str:
-        """One worker after the other, until one has nothing left to do; returns why."""
-        for generation in range(10_000):
+        """One worker after the other, until there is nothing left to do; returns why."""
+        for generation in range(MOST_GENERATIONS):
             chance = random.Random(f"{self.seed}/{place}/{generation}")
             name = f"bot-{place}" if generation == 0 else f"bot-{place}-{generation}"
             with suppress(_Left):
                 async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-                    return await _Bot(self, name, chance, session).work()
+                    reason = await _Bot(self, name, chance, session).work()
+                if reason != "nothing_left" or not self.faults:
+                    self.places -= 1
+                    return reason
         raise BotsGaveUp("bots leave faster than work gets done; lower --bot-faults")
 
 
@@ -78,27 +108,26 @@ class _Bot:
     def __init__(self, bots: Bots, name: str, chance: random.Random, session: aiohttp.ClientSession) -> None:
         self._bots, self._name, self._chance, self._session = bots, name, chance, session
         self._url, self._hook = bots.url, bots.hook
+        self._refusals: Counter[str] = Counter()
 
     async def work(self) -> str:
-        """Unit after unit; returns the reason why there is no other. Raises _Left."""
+        """Unit after unit; returns the reason why there is no other. Raises _Left, BotsGaveUp, HookFailed."""
         await self._open_page()
         while True:
             details = await self._request_agent()
-            if details.agent_id is None:
-                if details.failure_code != "all_in_work":
-                    return details.failure_code or "refused"
-                await asyncio.sleep(COME_BACK_AFTER)
-                continue
-            if details.agent_id.startswith("onboarding"):
+            if details.agent_id is not None and details.agent_id.startswith("onboarding"):
                 details = await self._do_onboarding(details.agent_id)
-                if details.agent_id is None:
-                    return details.failure_code or "refused"
-            await self._do_unit(details)
+            if details.agent_id is not None:
+                await self._do_unit(details)
+            elif details.failure_code in COME_BACK:
+                await asyncio.sleep(COME_BACK_AFTER)
+            else:
+                return details.failure_code or "refused"
 
     async def _open_page(self) -> None:
         for path in ("/", "/task_config.json"):
-            async with self._session.get(self._url + path) as answer:
-                await answer.read()
+            while (await self._ask("GET", path))[0] == AWAY:
+                await self._come_back_later(path)
 
     async def _request_agent(self) -> _Details:
         registration = {"worker_name": self._name, "assignment_id": self._name, "agent_registration_id": self._name}
@@ -111,25 +140,26 @@ class _Bot:
     async def _ask_details(self, path: str, provider_data: dict[str, Any]) -> _Details:
         """Ask until the task answers. Raises BotsGaveUp when it does not for a long time."""
         body = {"provider_data": provider_data, "client_timestamp": time.time()}
-        for _ in range(MOST_REFUSALS):
-            with suppress(aiohttp.ClientError):
-                async with self._session.post(self._url + path, json=body) as answer:
-                    content = await answer.read()
-                    if answer.status == 200:
-                        return msgspec.json.decode(content, type=_AgentDetails).data
-                    if answer.status == 410:
-                        return _Details(None, failure_code="finished")
-            await asyncio.sleep(COME_BACK_AFTER)
-        raise BotsGaveUp(f"{self._url}{path} does not answer")
+        while True:
+            status, content = await self._ask("POST", path, body)
+            if status == 200:
+                del self._refusals[path]
+                return msgspec.json.decode(content, type=_AgentDetails).data
+            if status in NO_AGENT:
+                return _Details(None, failure_code=NO_AGENT[status])
+            await self._come_back_later(path)
 
     async def _do_unit(self, details: _Details) -> None:
         own = (details.init_task_data or {}).get("falsework", {})
         agent = _Agent(details.agent_id or "", own.get("data"), bool(own.get("live")))
         if self._happens():
             return  # the page is reloaded before it did anything: the next request gets the same agent
-        async with self._session.ws_connect(self._url) as socket:
-            if await self._work_on(agent, socket):
-                await self._submit(agent)
+        try:
+            async with self._session.ws_connect(self._url) as socket:
+                if await self._work_on(agent, socket):
+                    await self._submit(agent)
+        except aiohttp.ClientError:
+            await self._come_back_later("the WebSocket")
 
     async def _work_on(self, agent: _Agent, socket: aiohttp.ClientWebSocketResponse[bool]) -> bool:
         """Think, and talk if the task is live. False if there is nothing to hand in. Raises _Left."""
@@ -143,23 +173,45 @@ class _Bot:
         if status == "in task" and agent.live:
             for update in self._hook.bot_updates(agent.data, self._chance):
                 await self._say(socket, wire.MEPHISTO_BOUND_LIVE_UPDATE, agent, {**update, "update_id": self._new_id()})
-        await asyncio.sleep(self._bots.think * self._chance.uniform(0.5, 1.5))
+        await self._think(socket, agent)
         return status in ("in task", "partner disconnect")
 
+    async def _think(self, socket: aiohttp.ClientWebSocketResponse[bool], agent: _Agent) -> None:
+        """With heartbeats, as the page of a worker who thinks for long is not a page that fell silent."""
+        left = self._bots.think * self._chance.uniform(0.5, 1.5)
+        while left > 0:
+            await asyncio.sleep(min(left, HEARTBEAT))
+            await self._say(socket, wire.HEARTBEAT, agent, None)
+            left -= HEARTBEAT
+
     async def _await_status(self, socket: aiohttp.ClientWebSocketResponse[bool], agent: _Agent) -> str:
-        """Until the agent is no longer waiting; heartbeats meanwhile."""
-        while True:
-            try:
-                message = await socket.receive(timeout=HEARTBEAT)
-            except TimeoutError:
-                await self._say(socket, wire.HEARTBEAT, agent, None)
-                continue
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                return "gone"
-            for packet in decode_frame(message.data.encode()):
-                status = _status_of(packet)
-                if status not in (None, wire.NONE, "waiting"):
-                    return str(status)
+        """Until the agent is no longer waiting; heartbeats meanwhile. Raises BotsGaveUp if no partner can come."""
+        looks = 0
+        try:
+            while True:
+                status = await self._next_status(socket)
+                if status is None:
+                    looks = looks + 1 if len(self._bots.waiting) == self._bots.places else 0
+                    if looks == LOOKS:
+                        raise BotsGaveUp("all bots that are left wait for partners; try more of them")
+                    await self._say(socket, wire.HEARTBEAT, agent, None)
+                elif status == WAITING:
+                    self._bots.waiting.add(self._name)
+                elif status != wire.NONE:
+                    return status
+        finally:
+            self._bots.waiting.discard(self._name)
+
+    async def _next_status(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> str | None:
+        """The next one that is told, `gone` if the connection is; None if there was no word for as long as a heartbeat."""
+        try:
+            message = await socket.receive(timeout=HEARTBEAT)
+        except TimeoutError:
+            return None
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            return "gone"
+        told = [_status_of(packet) for packet in decode_frame(message.data.encode())]
+        return next((status for status in reversed(told) if status is not None), wire.NONE)
 
     async def _submit(self, agent: _Agent) -> None:
         """Hand in until it is taken, as falsework.js does."""
@@ -169,14 +221,32 @@ class _Bot:
             "client_timestamp": time.time(),
             "submission_id": self._new_id(),
         }
-        for _ in range(MOST_REFUSALS):
-            with suppress(aiohttp.ClientError):
-                async with self._session.post(f"{self._url}/submit_task", json=body) as answer:
-                    await answer.read()
-                    if answer.status not in (503, 507):
-                        return
-            await asyncio.sleep(COME_BACK_AFTER)
-        raise BotsGaveUp(f"{self._url} takes no submissions")
+        while True:
+            status, content = await self._ask("POST", "/submit_task", body)
+            if status in REFUSED:
+                raise BotsGaveUp(f"what bots hand in is refused ({status}): {content[:500].decode(errors='replace')}")
+            if status not in TAKE_AGAIN:
+                self._refusals.clear()
+                return
+            await self._come_back_later("/submit_task")
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """The status and the body of the answer; AWAY where there is none."""
+        try:
+            content = io.BytesIO(msgspec.json.encode(body)) if body is not None else None
+            async with self._session.request(
+                method, self._url + path, data=content, headers=JSON, timeout=REPLY_TIMEOUT
+            ) as answer:
+                return answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError):
+            return AWAY, b""
+
+    async def _come_back_later(self, what: str) -> None:
+        """Something did not work. Raises BotsGaveUp once that has been so for a long time."""
+        self._refusals[what] += 1
+        if self._refusals[what] == MOST_REFUSALS:
+            raise BotsGaveUp(f"{self._url} does not answer: {what} failed {MOST_REFUSALS} times in a row")
+        await asyncio.sleep(COME_BACK_AFTER)
 
     async def _say(
         self, socket: aiohttp.ClientWebSocketResponse[bool], packet_type: str, agent: _Agent, data: Any

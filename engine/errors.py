@@ -5,17 +5,19 @@ FalseworkError
 ├── IllegalTransition    a trigger that the lifecycle does not allow in this state
 ├── ArchitectError       a backend could not do what its contract promises
 │   ├── PrepareFailed
-│   ├── DeployFailed     (architects.process.ServerDied is one)
+│   ├── DeployFailed     (architects.child.ServerDied is one)
 │   ├── TransientError   worth another attempt; the only error that deploy is retried on (NeverReady is one)
 │   └── ShutdownFailed   (also an ExceptionGroup) something still stands
 ├── LimitReached         (also a TimeoutError) a deadline passed; names the setting that moves it
 ├── BundleError          the files to ship are not the files that were sealed
 ├── ChannelError         the connection to a router
 │   ├── ConnectFailed
-│   └── FileMissing      (channel.py) an upload that the router does not have
+│   ├── PacketTooLarge   (channel.py) a packet that the router would not take
+│   └── FileMissing      (download.py) an upload that the router does not have
 ├── StoreError           (submissions.py) the run's own files: in use, damaged, or refused by the disk
 ├── AlreadySubmitted     (assignments.py)
-├── RunEnded             (launcher.py) a run ended before every unit had its submissions
+├── HookFailed           (hook.py) the task's own Python file failed where the work cannot go on
+├── RunEnded             (endings.py) a run ended before every unit had its submissions
 ├── GraphvizMissing, GraphvizFailed   (diagram.py)
 └── LedgerError          the durable record of runs
 

@@ -1,7 +1,7 @@
 """Answers the workers: who gets which unit, and what becomes of what they hand in.
 
-Packets come from channels (`take`), answers go back over the channel that an agent came by. Who gets what is decided by the
-roster, what is handed in is made safe by the intake, how a live task answers its pages is the hook's business.
+Packets come from channels (`take`), or from the disk of a server that is gone. Who gets what is decided by the roster, what
+is handed in is made safe by the intake, how a live task answers its pages is the hook's business, and answers.py says it.
 """
 
 from __future__ import annotations
@@ -9,43 +9,36 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
 from ..router import protocol as wire
-from ..router.protocol import Envelope, Packet
+from ..router.protocol import Packet
+from .answers import Answers
 from .assignments import Assignment, Counts
 from .channel import Channel
 from .config import TaskArgs
 from .hook import Hook
 from .intake import Intake, Sender, until_stored
 from .live import Sessions
+from .registration import AgentRequest, Registration
 from .report import Reporter
 from .roster import Roster
 from .submissions import Kind, StoreFailed
 
 TICK = 1.0
-LONGEST_NAME = 200
-
-REASONS = {
-    "finished": "This task is finished: every part of it has been done. Thank you!",
-    "nothing_left": "There is nothing left for you to do here. Thank you for your work!",
-    "all_in_work": "Others are working on all that is left at the moment. Please come back in a few minutes.",
-    "not_qualified": "Thank you for your time. This task does not suit everybody, and we have no work for you in it.",
-    "no_name": "This page was opened without the name of a worker. Please follow the link that you were given.",
-    "cannot_save": "The task cannot save anything at the moment. Please come back in a few minutes.",
-}
-"""What a worker reads who gets no agent, by the code that programs read."""
+NOT_FROM_WORKERS = frozenset({wire.RETURN_STATUSES, wire.ERROR})
 
 
-class Registration(msgspec.Struct):
-    """Who asks for an agent, as Mephisto's pages say it."""
+class Origin(NamedTuple):
+    """Where a packet came from: the channel, and which router was at its other end then."""
 
-    worker_name: str | None = None
-    worker_id: str | None = None
-    assignment_id: str | None = None
-    agent_registration_id: str | None = None
+    channel_id: str
+    router_epoch: str
+
+
+Action = Callable[[Origin, Packet], Coroutine[Any, Any, None]]
 
 
 class Foreman:
@@ -69,12 +62,13 @@ class Foreman:
         self._hook, self._reporter, self._clock = hook, reporter, clock
         self.done = asyncio.Event()
         self.last_heard = clock()
-        self._channels: dict[str, Channel] = {}
-        self._channel_of: dict[str, str] = {}
-        self._sessions = Sessions(units, task.assignments_per_unit if task.together else 1, self._send_update)
-        self._onboarding: dict[str, str] = {}
+        self._answers = Answers(reporter)
+        together = task.assignments_per_unit if task.together else 1
+        self._sessions = Sessions(units, together, self._answers.send_update)
+        self._onboarding: dict[str, Registration] = {}
+        self._arriving: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._actions: dict[str, Callable[[str, Packet], Coroutine[Any, Any, None]]] = {
+        self._actions: dict[str, Action] = {
             wire.REGISTER_AGENT: self._register,
             wire.SUBMIT_ONBOARDING: self._take_onboarding,
             wire.SUBMIT_UNIT: self._take_unit,
@@ -89,13 +83,12 @@ class Foreman:
 
     def attach(self, channels: list[Channel]) -> None:
         """The channels to answer over. Call it before they open, and again after reconnecting."""
-        self._channels = {channel.channel_id: channel for channel in channels}
+        self._answers.attach(channels)
 
     def channel_opened(self, channel_id: str) -> None:
         """A channel opened: a router that was restarted hears again who is at work."""
-        for assignment in self._roster.open_agents():
-            if self._channel_of.setdefault(assignment.agent_id, channel_id) == channel_id:
-                self._tell_status(assignment.agent_id, assignment.status)
+        self._answers.tell_again(channel_id, [(agent, "onboarding") for agent in self._onboarding])
+        self._answers.tell_again(channel_id, [(one.agent_id, one.status) for one in self._roster.open_agents()])
 
     @property
     def counts(self) -> Counts:
@@ -107,27 +100,33 @@ class Foreman:
         """What is safe here, by router epoch."""
         return self._intake.all_acked()
 
+    def arrived(self) -> int:
+        """Changes with everything that is stored, and with every byte of a file that is being fetched."""
+        return self._intake.arrived()
+
     def take(self, channel_id: str, packet: Packet) -> None:
         """A packet came. Never blocks and never raises."""
-        action = self._actions.get(packet.packet_type)
-        if action is None:
-            return
-        if packet.packet_type != wire.RETURN_STATUSES:
-            self.last_heard = self._clock()
-        packet.data = msgspec.Raw(bytes(packet.data))  # it points into a frame that goes away
-        self._start(action(channel_id, packet))
+        self._take(Origin(channel_id, self._answers.router_epoch(channel_id)), packet)
 
-    async def watch(self) -> None:
+    def has(self, router_epoch: str, packet: Packet) -> bool:
+        """Whether a durable packet is stored."""
+        return packet.number is not None and self._intake.has(router_epoch, packet.number)
+
+    def take_from_disk(self, router_epoch: str, packet: Packet) -> None:
+        """The same for what a server held when it ended; nobody is answered. What came before is passed over."""
+        self._take(Origin("", router_epoch), packet)
+
+    async def watch(self) -> NoReturn:
         """Release who took too long, for ever."""
         while True:
             await asyncio.sleep(TICK)
             for agent_id in self._roster.overdue(self._task.submission_timeout):
-                await self._release(agent_id, "timeout")
+                self._release(agent_id, "timeout")
 
-    async def expire_all(self) -> None:
+    def expire_all(self) -> None:
         """The run ends: whoever is still at work hears that it is over."""
         for assignment in list(self._roster.open_agents()):
-            await self._release(assignment.agent_id, "expired")
+            self._release(assignment.agent_id, "expired")
 
     async def settle(self) -> None:
         """Wait until everything that came has been dealt with."""
@@ -140,171 +139,31 @@ class Foreman:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # Agents
+    # Packets
 
-    async def _register(self, channel_id: str, packet: Packet) -> None:
-        request = msgspec.json.decode(packet.data, type=_AgentRequest)
-        registration = request.provider_data
-        worker_id = registration.worker_name or registration.worker_id
-        if not worker_id or len(worker_id) > LONGEST_NAME:
-            self._refuse_agent(channel_id, request.request_id, worker_id, "no_name")
-        elif self._task.onboarding and not self._roster.is_qualified(worker_id):
-            self._give_onboarding(channel_id, request.request_id, worker_id)
-        else:
-            registration_id = registration.agent_registration_id or registration.assignment_id or ""
-            await self._give_unit(channel_id, request.request_id, worker_id, registration_id)
+    def _take(self, origin: Origin, packet: Packet) -> None:
+        action = self._actions.get(packet.packet_type)
+        if action is None:
+            return
+        if packet.packet_type not in NOT_FROM_WORKERS:
+            self.last_heard = self._clock()
+        packet.data = msgspec.Raw(bytes(packet.data))  # it points into a frame that goes away
+        if packet.number is None:
+            self._start(action(origin, packet))
+        elif self._intake.has(origin.router_epoch, packet.number):
+            self._acknowledge(origin)
+        elif (origin.router_epoch, packet.number) not in self._arriving:
+            self._arriving.add((origin.router_epoch, packet.number))
+            self._start(self._take_in(action, origin, packet, packet.number))
 
-    async def _give_unit(self, channel_id: str, request_id: str, worker_id: str, registration_id: str) -> None:
+    async def _take_in(self, action: Action, origin: Origin, packet: Packet, number: int) -> None:
+        """A durable packet. Copies of it that come meanwhile are passed over, and the run is not done before it is stored."""
         try:
-            assignment = await self._roster.assign(worker_id, registration_id)
-        except StoreFailed as error:
-            self._reporter.say(str(error))
-            self._refuse_agent(channel_id, request_id, worker_id, "cannot_save")
-            return
-        if assignment is None:
-            self._refuse_agent(channel_id, request_id, worker_id, self._roster.nothing_for(worker_id))
-            return
-        self._channel_of[assignment.agent_id] = channel_id
-        session = self._sessions.join(assignment) if self._hook.is_live else None
-        self._answer(channel_id, request_id, worker_id, assignment.agent_id, self._init_task_data(assignment))
-        for agent_id in (*assignment.started_with, assignment.agent_id):
-            self._tell_status(agent_id, assignment.status)
-        self._reporter.progress(self._roster.counts)
-        if session is not None and self._sessions.starts(session, assignment):
-            await self._hook.on_start(session)
-
-    def _give_onboarding(self, channel_id: str, request_id: str, worker_id: str) -> None:
-        agent_id = next((known for known, worker in self._onboarding.items() if worker == worker_id), None)
-        if agent_id is None:
-            agent_id = f"onboarding-{secrets.token_hex(12)}"
-            self._onboarding[agent_id] = worker_id
-        self._channel_of[agent_id] = channel_id
-        self._answer(channel_id, request_id, worker_id, agent_id, {})
-        self._tell_status(agent_id, "onboarding")
-
-    def _refuse_agent(self, channel_id: str, request_id: str, worker_id: str | None, reason: str) -> None:
-        self._answer(channel_id, request_id, worker_id, None, None, reason)
-
-    def _answer(
-        self,
-        channel_id: str,
-        request_id: str,
-        worker_id: str | None,
-        agent_id: str | None,
-        init_task_data: dict[str, Any] | None,
-        reason: str | None = None,
-    ) -> None:
-        details = {
-            "request_id": request_id,
-            "worker_id": worker_id,
-            "agent_id": agent_id,
-            "init_task_data": init_task_data,
-            "failure_reason": REASONS[reason] if reason else None,
-            "failure_code": reason,
-        }
-        self._send(channel_id, Envelope(wire.AGENT_DETAILS, channel_id, details))
-
-    def _init_task_data(self, assignment: Assignment) -> dict[str, Any]:
-        """What a page gets. A unit that is an object is there as it is, for Mephisto's pages; falsework's own is beside it."""
-        unit = self._units[assignment.unit]
-        found = self._sessions.of(assignment.agent_id)
-        expires_in = max(0.0, assignment.since + self._task.submission_timeout - self._clock())
-        own = {"data": unit, "index": assignment.unit, "live": self._hook.is_live, "expires_in": expires_in}
-        updates = list(found[1].updates) if found else []
-        return {**(unit if isinstance(unit, dict) else {}), "past_live_updates": updates, "falsework": own}
-
-    async def _release(self, agent_id: str, status: str) -> None:
-        """An agent left or was sent away; its partners hear of it, and its unit goes to somebody else."""
-        partners = self._roster.release(agent_id, status)
-        self._tell_status(agent_id, status)
-        for partner in partners:
-            self._tell_status(partner, "partner disconnect")
-        found = self._sessions.leave(agent_id)
-        if found is not None:
-            await self._hook.on_leave(*found)
-        assignment = self._roster.agent(agent_id)
-        if assignment is not None and assignment.revoked:
-            await self._intake.revoke(assignment.revoked)
-        self._reporter.progress(self._roster.counts)
-
-    async def _take_statuses(self, channel_id: str, packet: Packet) -> None:
-        """The router noticed pages that fell silent."""
-        statuses = msgspec.json.decode(packet.data, type=dict[str, str])
-        for agent_id, status in statuses.items():
-            assignment = self._roster.agent(agent_id)
-            if status == wire.DISCONNECT and assignment is not None and assignment.is_open:
-                await self._release(agent_id, status)
-
-    async def _take_update(self, channel_id: str, packet: Packet) -> None:
-        found = self._sessions.of(packet.subject_id or "")
-        update = msgspec.json.decode(packet.data)
-        if found is not None and isinstance(update, dict):
-            await self._hook.on_update(*found, update)
-
-    # What is handed in
-
-    async def _take_unit(self, channel_id: str, packet: Packet) -> None:
-        agent_id = packet.subject_id or ""
-        counts = self._roster.submit(agent_id)
-        await self._keep(channel_id, packet, "unit", counts)
-        self._tell_status(agent_id, "completed")
-        self._reporter.progress(self._roster.counts)
-        if self._roster.done:
+            await action(origin, packet)
+        finally:
+            self._arriving.discard((origin.router_epoch, number))
+        if self._roster.done and not self._arriving:
             self.done.set()
-
-    async def _take_metadata(self, channel_id: str, packet: Packet) -> None:
-        await self._keep(channel_id, packet, "metadata", False)
-
-    async def _take_onboarding(self, channel_id: str, packet: Packet) -> None:
-        """Keep it, judge it, then answer the page with its first unit, or with why there is none."""
-        worker_id = self._onboarding.pop(packet.subject_id or "", "")
-        onboarding = msgspec.json.decode(packet.data, type=_Onboarding)
-        passed = bool(worker_id) and await self._hook.passes_onboarding(worker_id, onboarding.onboarding_data)
-        await self._keep(channel_id, packet, "onboarding", passed, worker_id)
-        if not passed:
-            self._refuse_agent(channel_id, onboarding.request_id, worker_id, "not_qualified")
-            return
-        await until_stored(lambda: self._roster.qualify(worker_id), self._reporter)
-        await self._give_unit(channel_id, onboarding.request_id, worker_id, "")
-
-    async def _keep(self, channel_id: str, packet: Packet, kind: Kind, counted: bool, worker_id: str = "") -> None:
-        """Make a durable packet safe here, then say so to its router."""
-        agent_id = packet.subject_id or ""
-        assignment = self._roster.agent(agent_id)
-        sender = Sender(
-            assignment.worker_id if assignment else worker_id,
-            assignment.unit if assignment else None,
-            self._roster.registration_of(agent_id),
-        )
-        channel = self._channels[channel_id]
-        router_epoch = channel.router_epoch or ""
-        await self._intake.keep(router_epoch, packet, kind, sender, counted)
-        channel.acknowledge(router_epoch, self._intake.acked(router_epoch))
-
-    # What is only told
-
-    async def _take_error_log(self, channel_id: str, packet: Packet) -> None:
-        self._reporter.say(f"a page of agent {packet.subject_id} reports an error: {bytes(packet.data)[:500].decode()}")
-
-    async def _take_router_error(self, channel_id: str, packet: Packet) -> None:
-        self._reporter.say(f"the router did not take a packet: {bytes(packet.data)[:500].decode()}")
-
-    # Pieces
-
-    def _send_update(self, agent_id: str, update: dict[str, Any]) -> None:
-        self._send_to(agent_id, Envelope(wire.CLIENT_BOUND_LIVE_UPDATE, agent_id, update))
-
-    def _tell_status(self, agent_id: str, status: str) -> None:
-        self._send_to(agent_id, Envelope(wire.UPDATE_STATUS, agent_id, {"status": status}))
-
-    def _send_to(self, agent_id: str, envelope: Envelope) -> None:
-        only = next(iter(self._channels), "")
-        self._send(self._channel_of.get(agent_id, only), envelope)
-
-    def _send(self, channel_id: str, envelope: Envelope) -> None:
-        channel = self._channels.get(channel_id)
-        if channel is not None:
-            channel.send(envelope)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -316,12 +175,144 @@ class Foreman:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._reporter.say(f"a packet could not be dealt with: {error!r}")
 
+    # Agents
 
-class _AgentRequest(msgspec.Struct):
-    request_id: str
-    provider_data: Registration = Registration()
+    async def _register(self, origin: Origin, packet: Packet) -> None:
+        request = msgspec.json.decode(packet.data, type=AgentRequest)
+        registration = request.registration
+        worker_id = registration.name
+        if worker_id is None:
+            self._answers.refuse(origin.channel_id, request.request_id, registration.worker_name, "no_name")
+        elif self._task.onboarding and not self._roster.is_qualified(worker_id):
+            self._give_onboarding(origin, request.request_id, worker_id, registration)
+        else:
+            await self._give_unit(origin, request.request_id, worker_id, registration.registration_id)
+
+    async def _give_unit(self, origin: Origin, request_id: str, worker_id: str, registration_id: str) -> None:
+        try:
+            assignment = await self._roster.assign(worker_id, registration_id)
+        except StoreFailed as error:
+            self._reporter.say(str(error))
+            self._answers.refuse(origin.channel_id, request_id, worker_id, "cannot_save")
+            return
+        if assignment is None:
+            self._answers.refuse(origin.channel_id, request_id, worker_id, self._roster.nothing_for(worker_id))
+            return
+        session = self._sessions.join(assignment) if self._hook.is_live else None
+        data = self._init_task_data(assignment)
+        self._answers.give(origin.channel_id, request_id, worker_id, assignment.agent_id, data)
+        for agent_id in (*assignment.started_with, assignment.agent_id):
+            self._answers.tell_status(agent_id, assignment.status)
+        self._reporter.progress(self._roster.counts)
+        if session is not None and self._sessions.starts(session, assignment):
+            await self._hook.on_start(session)
+
+    def _give_onboarding(self, origin: Origin, request_id: str, worker_id: str, registration: Registration) -> None:
+        known = (agent_id for agent_id, one in self._onboarding.items() if one.name == worker_id)
+        agent_id = next(known, None) or f"onboarding-{secrets.token_hex(12)}"
+        self._onboarding[agent_id] = registration
+        self._answers.give(origin.channel_id, request_id, worker_id, agent_id, {})
+        self._answers.tell_status(agent_id, "onboarding")
+
+    def _init_task_data(self, assignment: Assignment) -> dict[str, Any]:
+        """What a page gets. A unit that is an object is there as it is, for Mephisto's pages; falsework's own is beside it."""
+        unit = self._units[assignment.unit]
+        found = self._sessions.of(assignment.agent_id)
+        expires_in = max(0.0, assignment.since + self._task.submission_timeout - self._clock())
+        own = {"data": unit, "index": assignment.unit, "live": self._hook.is_live, "expires_in": expires_in}
+        updates = list(found[1].updates) if found else []
+        return {**(unit if isinstance(unit, dict) else {}), "past_live_updates": updates, "falsework": own}
+
+    def _release(self, agent_id: str, status: str) -> None:
+        """An agent left or was sent away; its partners hear of it, and its unit goes to somebody else. Quiet if it is over."""
+        assignment = self._roster.agent(agent_id)
+        if assignment is None or not assignment.is_open:
+            return
+        partners = self._roster.release(agent_id, status)
+        self._answers.tell_status(agent_id, status)
+        for partner in partners:
+            self._answers.tell_status(partner, "partner disconnect")
+        found = self._sessions.leave(agent_id)
+        if found is not None:
+            self._start(self._hook.on_leave(*found))
+        left = self._roster.agent(agent_id)
+        if left is not None and left.revoked:
+            self._start(self._intake.revoke(left.revoked))
+        self._reporter.progress(self._roster.counts)
+
+    async def _take_statuses(self, origin: Origin, packet: Packet) -> None:
+        """The router noticed pages that fell silent."""
+        statuses = msgspec.json.decode(packet.data, type=dict[str, str])
+        for agent_id, status in statuses.items():
+            if status == wire.DISCONNECT:
+                self._release(agent_id, status)
+
+    async def _take_update(self, origin: Origin, packet: Packet) -> None:
+        found = self._sessions.of(packet.subject_id or "")
+        update = msgspec.json.decode(packet.data)
+        if found is not None and isinstance(update, dict):
+            await self._hook.on_update(*found, update)
+
+    # What is handed in
+
+    async def _take_unit(self, origin: Origin, packet: Packet) -> None:
+        agent_id = packet.subject_id or ""
+        counts = self._roster.submit(agent_id, f"{origin.router_epoch}/{packet.number}")
+        await self._keep(origin, packet, "unit", counts)
+        self._sessions.leave(agent_id)
+        self._answers.tell_status(agent_id, "completed")
+        self._reporter.progress(self._roster.counts)
+
+    async def _take_metadata(self, origin: Origin, packet: Packet) -> None:
+        await self._keep(origin, packet, "metadata", False)
+
+    async def _take_onboarding(self, origin: Origin, packet: Packet) -> None:
+        """Judge it, keep it, then answer the page with its first unit, or with why there is none."""
+        registration = self._onboarding.pop(packet.subject_id or "", None)
+        handed_in = await asyncio.to_thread(
+            msgspec.json.decode, packet.data, type=_Onboarding
+        )  # it may be nested deeply
+        worker_id = registration.name if registration is not None else None
+        if registration is None or worker_id is None:
+            await self._keep(origin, packet, "onboarding", False)
+            self._answers.refuse(origin.channel_id, handed_in.request_id, None, "start_again")
+            return
+        passed = await self._hook.passes_onboarding(worker_id, handed_in.onboarding_data)
+        await self._keep(origin, packet, "onboarding", passed, worker_id)
+        if not passed:
+            self._answers.refuse(origin.channel_id, handed_in.request_id, worker_id, "not_qualified")
+            return
+        await until_stored(lambda: self._roster.qualify(worker_id), self._reporter)
+        await self._give_unit(origin, handed_in.request_id, worker_id, registration.registration_id)
+
+    async def _keep(self, origin: Origin, packet: Packet, kind: Kind, counted: bool, worker_id: str = "") -> None:
+        """Make a durable packet safe here, then say so to its router."""
+        agent_id = packet.subject_id or ""
+        assignment = self._roster.agent(agent_id)
+        sender = Sender(
+            assignment.worker_id if assignment else worker_id,
+            assignment.unit if assignment else None,
+            self._roster.registration_of(agent_id),
+        )
+        await self._intake.keep(origin.router_epoch, packet, kind, sender, counted)
+        self._acknowledge(origin)
+
+    def _acknowledge(self, origin: Origin) -> None:
+        self._answers.acknowledge(origin.channel_id, origin.router_epoch, self._intake.acked(origin.router_epoch))
+
+    # What is only told
+
+    async def _take_error_log(self, origin: Origin, packet: Packet) -> None:
+        self._reporter.say(f"a page of agent {packet.subject_id} reports an error: {_shown(packet)}")
+
+    async def _take_router_error(self, origin: Origin, packet: Packet) -> None:
+        self._reporter.say(f"the router did not take a packet: {_shown(packet)}")
 
 
 class _Onboarding(msgspec.Struct):
     request_id: str
     onboarding_data: Any = None
+
+
+def _shown(packet: Packet) -> str:
+    return bytes(packet.data)[:500].decode(errors="replace")

@@ -12,41 +12,43 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from .architect import Presence, Site
 from .assignments import Assignments, Counts
 from .bots import Bots, BotsGaveUp
+from .cancellation import uncancelled
 from .config import TaskFile
 from .directories import new_run_id, run_directory
-from .errors import ConfigError, ConnectFailed, FalseworkError, LedgerError, Problem
+from .endings import RunEnded, end_after, end_when_idle, forever, until
+from .errors import ConfigError, ConnectFailed, Problem
+from .farewell import take_leave
 from .foreman import Foreman
-from .hook import Hook
+from .heartbeat import beating
+from .hook import Hook, HookFailed
 from .intake import Intake
 from .ledger import Ledger, RunRecord
 from .owner import Owner
-from .provider import make_provider
+from .provider import Provider, make_provider
 from .registry import architect_class
 from .report import Reporter
 from .roster import Roster
 from .run import Run
+from .salvage import copy_upload, lies_here, salvage
 from .states import State
-from .submissions import Submissions
+from .submissions import StoreError, Submissions
 from .units import load_units
 
 FAREWELL_TIMEOUT = 10.0
-"""Seconds that the server gets to hand over what it still holds before it is taken down."""
-HEARTBEAT = 10.0
-"""Seconds between two signs of life in the ledger."""
-
-
-class RunEnded(FalseworkError):
-    """The run ended before every unit had its submissions; the reason says why."""
+"""Seconds without anything arriving after which the server is not expected to hand over more, and is taken down."""
+LARGEST_UNIT = 350 << 10
+"""Bytes of a unit's JSON: a page gets it twice, and its past live updates, in one packet of 1 MiB."""
+INTERRUPTED = "it was interrupted"
 
 
 @dataclass(frozen=True)
@@ -97,20 +99,17 @@ class TaskLauncher:
         """
         units = load_units(self._file.task.units)
         self._check_bots()
+        self._check_sizes(units)
         await type(self._architect).assert_task_args(self._file.architect, self._file.task)
-        site = await self._enter(units)
-        async with self._store(site, units) as foreman:
-            run = self._make_run(site)
-            reason = "it was interrupted"
-            try:
+        run = self._make_run(self._make_site())
+        await self._enter(run, units)
+        try:
+            async with self._store(run, units) as foreman:
                 await self._live(run, foreman)
-                reason = "every unit has its submissions"
-            except Exception as error:
-                reason = str(error)
-                raise
-            finally:
-                await run.shutdown(reason)
-            return Outcome(site.run_id, run.state, site.directory, foreman.counts)
+                return Outcome(run.site.run_id, run.state, run.site.directory, foreman.counts)
+        except StoreError as error:
+            await uncancelled(run.shutdown(str(error)))  # quiet, unless the store could not be opened
+            raise
 
     # Before anything stands
 
@@ -123,31 +122,53 @@ class TaskLauncher:
                 )
             )
 
-    async def _enter(self, units: list[Any]) -> Site:
-        """Give the run an id, a directory and a place in the ledger."""
-        run_id, token = new_run_id(self._file.task.name), secrets.token_hex(32)
-        directory = run_directory(run_id)
-        _write_snapshot(directory, self._file, units)
-        record = RunRecord(
-            run_id=run_id,
-            architect=self._file.architect.type,
-            directory=directory,
-            task_file=self._file.file,
-            overrides=self._overrides,
-            owner=Owner.this_process(),
-        )
-        await self._ledger.create(record)
-        self._reporter.begun(run_id, directory)
+    def _check_sizes(self, units: list[Any]) -> None:
+        large = [index for index, unit in enumerate(units) if len(msgspec.json.encode(unit)) > LARGEST_UNIT]
+        if large:
+            raise ConfigError(
+                Problem(
+                    f"unit {large[0] + 1} (and {len(large) - 1} others) is larger than {LARGEST_UNIT} bytes of JSON; put "
+                    f"what is large into the task's static directory, and its name into the unit",
+                    str(self._file.task.units),
+                )
+            )
+
+    def _make_site(self) -> Site:
+        run_id = new_run_id(self._file.task.name)
         return Site(
             run_id=run_id,
             args=self._file.architect,
             task=self._file.task,
-            directory=directory,
-            token=token,
+            directory=run_directory(run_id),
+            token=secrets.token_hex(32),
             log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": run_id}),
             lease=self._file.lifecycle.lease,
             grace=self._file.lifecycle.grace,
+            idle_timeout=self._file.lifecycle.idle_timeout,
+            max_lifetime=self._file.lifecycle.max_lifetime,
         )
+
+    async def _enter(self, run: Run, units: list[Any]) -> None:
+        """Give the run its directory's first files, and a place in the ledger."""
+        site = run.site
+        record = RunRecord(
+            run_id=site.run_id,
+            architect=self._file.architect.type,
+            directory=site.directory,
+            task_file=self._file.file,
+            overrides=self._overrides,
+            owner=Owner.this_process(),
+        )
+        try:
+            _write_snapshot(site.directory, self._file, units)
+            await uncancelled(self._ledger.create(record))
+        except asyncio.CancelledError:  # comes only after it was entered
+            await uncancelled(run.shutdown(INTERRUPTED))
+            raise
+        except BaseException:
+            shutil.rmtree(site.directory)
+            raise
+        self._reporter.begun(site.run_id, site.directory)
 
     def _make_run(self, site: Site) -> Run:
         return Run(
@@ -161,15 +182,17 @@ class TaskLauncher:
         )
 
     @asynccontextmanager
-    async def _store(self, site: Site, units: list[Any]) -> AsyncIterator[Foreman]:
-        """The foreman, with the stores of the run's directory open for it."""
-        task = self._file.task
+    async def _store(self, run: Run, units: list[Any]) -> AsyncIterator[Foreman]:
+        """The foreman, with the stores of the run's directory open for it. Raises StoreError."""
+        site, task = run.site, self._file.task
         assignments = Assignments(
             len(units), task.assignments_per_unit, together=task.together, units_per_worker=task.units_per_worker
         )
         roster, submissions = Roster(site.directory, assignments, self._clock), Submissions(site.directory)
 
         async def fetch(filename: str, directory: Path) -> Path:
+            if run.state is not State.CONNECTED and lies_here(site.directory, filename):
+                return await copy_upload(site.directory, filename, directory)
             return await self._architect.download_file(site, filename, directory)
 
         submissions.open()
@@ -188,6 +211,25 @@ class TaskLauncher:
     # While it stands
 
     async def _live(self, run: Run, foreman: Foreman) -> None:
+        """From nothing to every unit done, and down again. Whatever was handed in is stored when it returns or raises."""
+        reason = INTERRUPTED
+        try:
+            await self._serve(run, foreman)
+            reason = "every unit has its submissions"
+        except Exception as error:
+            reason = str(error) or repr(error)
+            raise
+        finally:
+            await uncancelled(self._end(run, foreman, reason))
+
+    async def _end(self, run: Run, foreman: Foreman, reason: str) -> None:
+        try:
+            await run.shutdown(reason)
+        finally:
+            await foreman.stop()
+            await salvage(run.site.directory, foreman, self._reporter)
+
+    async def _serve(self, run: Run, foreman: Foreman) -> None:
         """Put it up, let people work, take in what they handed in. Returns when every unit is done."""
         bundle = await run.prepare()
         url = await run.deploy(bundle)
@@ -195,13 +237,12 @@ class TaskLauncher:
         if self._cleans_up_now():
             await run.cleanup()
         provider = make_provider(self._file.provider, self._reporter)
-        async with _beating(self._ledger, run.site.run_id):
+        async with beating(self._ledger, run.site.run_id):
             try:
                 await provider.publish(url)
                 await self._work(run, foreman, url)
             finally:
-                await _told(provider.withdraw, self._reporter)
-                await self._take_in_the_rest(run, foreman)
+                await uncancelled(self._wind_up(run, foreman, provider))
 
     async def _connect(self, run: Run, foreman: Foreman) -> None:
         self._lost.clear()
@@ -216,35 +257,16 @@ class TaskLauncher:
     async def _work(self, run: Run, foreman: Foreman, url: str) -> None:
         """Until every unit is done. Raises RunEnded at a limit, ConnectFailed if the server is lost."""
         limits = self._file.lifecycle
-        watches = [
-            asyncio.create_task(foreman.watch()),
-            asyncio.create_task(self._end_when_idle(foreman, limits.idle_timeout)),
-            asyncio.create_task(_end_after(limits.max_lifetime)),
-            asyncio.create_task(self._stay_connected(run, foreman)),
-            asyncio.create_task(self._rehearse(url)),
-        ]
-        done = asyncio.create_task(foreman.done.wait())
-        try:
-            ended, _ = await asyncio.wait({done, *watches}, return_when=asyncio.FIRST_COMPLETED)
-            if done not in ended:
-                for watch in ended:
-                    watch.result()
-        finally:
-            for task in (done, *watches):
-                task.cancel()
-            await asyncio.gather(done, *watches, return_exceptions=True)
+        watches = (
+            foreman.watch(),
+            end_when_idle(limits.idle_timeout, lambda: foreman.last_heard, self._clock),
+            end_after(limits.max_lifetime),
+            self._stay_connected(run, foreman),
+            self._rehearse(url),
+        )
+        await until(foreman.done, watches)
 
-    async def _end_when_idle(self, foreman: Foreman, timeout: float | None) -> None:
-        if timeout is None:
-            await asyncio.Event().wait()
-            return
-        left = timeout
-        while left > 0:
-            await asyncio.sleep(left)
-            left = foreman.last_heard + timeout - self._clock()
-        raise RunEnded(f"no worker was heard for {timeout:g} s (lifecycle.idle_timeout)")
-
-    async def _stay_connected(self, run: Run, foreman: Foreman) -> None:
+    async def _stay_connected(self, run: Run, foreman: Foreman) -> NoReturn:
         """Connect again for as long as the server is there."""
         while True:
             await self._lost.wait()
@@ -254,61 +276,27 @@ class TaskLauncher:
                 raise ConnectFailed(f"the server is {presence}; its log says what happened")
             await self._connect(run, foreman)
 
-    async def _rehearse(self, url: str) -> None:
+    async def _rehearse(self, url: str) -> NoReturn:
         """Let bots do the work, if it is a rehearsal. Raises RunEnded if they cannot finish it."""
         if self._bots is not None:
             bots = Bots(url, self._hook, self._bots.count, self._bots.think, self._bots.faults, self._bots.seed)
             try:
                 await bots.work()
-            except BotsGaveUp as error:
+            except (BotsGaveUp, HookFailed) as error:
                 raise RunEnded(str(error)) from error
-        await asyncio.Event().wait()  # people take over from here
+        await forever()  # people take over from here
 
-    async def _take_in_the_rest(self, run: Run, foreman: Foreman) -> None:
-        """Send everybody home, and wait, within bounds, for what the server still holds."""
-        if run.state is not State.CONNECTED:
-            return
-        await foreman.expire_all()
-        farewells = await asyncio.gather(*(channel.say_bye(FAREWELL_TIMEOUT) for channel in run.channels))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_TIMEOUT):
-                await foreman.settle()
-        if not all(farewells):
-            self._reporter.say(
-                f"the server did not hand over everything within {FAREWELL_TIMEOUT:g} s; see its directory"
-            )
-
-
-@asynccontextmanager
-async def _beating(ledger: Ledger, run_id: str) -> AsyncIterator[None]:
-    """Sign the ledger now and then, so that others see that the run's owner is alive."""
-
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT)
-            with suppress(LedgerError):  # a missed sign of life is no reason to end a run
-                await ledger.beat(run_id)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
-
-
-async def _end_after(seconds: float | None) -> None:
-    if seconds is None:
-        await asyncio.Event().wait()
-    else:
-        await asyncio.sleep(seconds)
-        raise RunEnded(f"the run has lasted {seconds:g} s (lifecycle.max_lifetime)")
+    async def _wind_up(self, run: Run, foreman: Foreman, provider: Provider) -> None:
+        """Invite nobody more, send everybody home, and take in what the server still holds."""
+        await _told(provider.withdraw, self._reporter)
+        await take_leave(run, foreman, self._reporter, FAREWELL_TIMEOUT)
 
 
 async def _told(step: Callable[[], Awaitable[None]], reporter: Reporter) -> None:
-    """A step on the way down: its error is told, and keeps nothing else from happening."""
+    """A step on the way down: its error is told, and neither that nor its hanging keeps anything else from happening."""
     try:
-        await step()
+        async with asyncio.timeout(FAREWELL_TIMEOUT):
+            await step()
     except Exception as error:  # noqa: BLE001 - the way down goes on
         reporter.say(f"on the way down: {error!r}")
 

@@ -14,10 +14,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limit:
-    """`seconds` (None: none) and the setting of the task file that moves it."""
+    """`seconds` (None: none), the setting of the task file that moves it, and the error that says that it was reached."""
 
     seconds: float | None
     setting: str
+    reached: type[LimitReached] = LimitReached
 
     async def apply(self, action: Callable[[], Awaitable[T]]) -> T:
         """Run `action` to its end within the limit. Raises LimitReached, after the action has ended from its cancellation."""
@@ -28,7 +29,7 @@ class Limit:
         except TimeoutError as error:
             if self.seconds is None or not scope.expired():
                 raise  # the action's own
-            raise LimitReached(self.seconds, self.setting) from error
+            raise self.reached(self.seconds, self.setting) from error
 
 
 NO_LIMIT = Limit(None, "")

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from .assignments import IN_TASK, Assignment
 
 MOST_REPLAYED = 1000
 """Live updates of an agent that a reloaded page gets again; the oldest go first."""
+MOST_REPLAYED_BYTES = 1 << 18
+"""And their JSON: they come in one packet, beside the unit."""
 
 
 class LiveAgent:
@@ -19,15 +23,25 @@ class LiveAgent:
 
     def __init__(self, agent_id: str, worker_id: str, send: Callable[[dict[str, Any]], None]) -> None:
         self.agent_id, self.worker_id = agent_id, worker_id
-        self.updates: deque[dict[str, Any]] = deque(maxlen=MOST_REPLAYED)
-        """What was sent to it."""
+        self.updates: deque[dict[str, Any]] = deque()
+        """What was sent to it, as far as a reloaded page gets it again."""
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self._send = send
 
     async def send(self, update: dict[str, Any]) -> None:
         """Send a live update to the agent's page. It gets an `update_id`, so that no page shows it twice."""
         identified = {**update, "update_id": update.get("update_id") or uuid4().hex}
-        self.updates.append(identified)
         self._send(identified)
+        self._remember(identified)
+
+    def _remember(self, update: dict[str, Any]) -> None:
+        self.updates.append(update)
+        self._sizes.append(len(msgspec.json.encode(update)))
+        self._bytes += self._sizes[-1]
+        while len(self.updates) > MOST_REPLAYED or self._bytes > MOST_REPLAYED_BYTES:
+            self.updates.popleft()
+            self._bytes -= self._sizes.popleft()
 
 
 class Session:

@@ -30,7 +30,10 @@ class Owner:
         return self.host == socket.gethostname()
 
     def is_alive(self) -> bool:
-        """Whether the process still runs. Legal on its own host only."""
+        """Whether the process still runs, as far as it may be looked at: whoever may not be is not said to be dead.
+
+        Legal on its own host only.
+        """
         if not self.is_on_this_host():
             raise ValueError(f"{self} can only be looked at on {self.host}")
         try:
@@ -39,6 +42,8 @@ class Owner:
             return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
+        except psutil.AccessDenied:
+            return True
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"

@@ -1,8 +1,8 @@
 """One life of one task server: the only actor, and the only caller of its architect.
 
-The lifecycle decides what is legal, the ledger knows of it before it happens, then the architect acts. Whatever ends an
-action (an error, a time-out, a cancellation) is recorded as what it is, and `shutdown` works from every state, also in the
-middle of an action, which it cancels first. Shutting down is a task of its own: cancelling who waits for it stops nothing.
+The account says what is legal and has it in the ledger before it happens, then the architect acts. Whatever ends an action
+(an error, a time-out, a cancellation) is recorded as what it is, and `shutdown` works from every state, also in the middle of
+an action, which it cancels first. Shutting down is a task of its own: cancelling who waits for it stops nothing.
 """
 
 from __future__ import annotations
@@ -10,33 +10,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from .account import Account
 from .architect import Architect, Presence, Site
 from .bundle import Bundle
+from .cancellation import SETTLE_TIMEOUT as SETTLE_TIMEOUT
+from .cancellation import Calls
+from .cancellation import uncancelled as uncancelled
 from .channel import Channel
 from .config import LifecycleArgs
-from .errors import LedgerError, LimitReached, ShutdownFailed, TransientError
-from .ledger import Ledger, Step
-from .lifecycle import Lifecycle
+from .errors import ArchitectError, FalseworkError, IllegalTransition, ShutdownFailed
+from .ledger import Ledger, RunTakenOver, Step
 from .limit import NO_LIMIT, Limit
-from .retry import deploy_attempts, shutdown_attempts
-from .states import INITIAL, State, Trigger
+from .retry import AttemptTimedOut, until_deployed, until_down
+from .states import FINAL, INITIAL, State, Trigger
 
 T = TypeVar("T")
-SETTLE_TIMEOUT = 10.0
-"""Seconds that a cancelled action gets to end before shutting down goes on without it."""
 UNDO_LIMIT = Limit(60.0, "the time for taking down a failed attempt")
 """Past it, the deploy is given up and shutting down takes over."""
+CLEANUP_LIMIT = Limit(60.0, "the time for cleaning up")
+CLOSE_LIMIT = Limit(15.0, "the time for closing a channel")
 
 log = logging.getLogger("falsework.run")
 
 
-class Run:
-    """Drives one architect through the lifecycle. `say` hears one line about each thing worth telling.
+class CutOff(FalseworkError):
+    """An action ended early because somebody else shuts the run down."""
 
-    `clock` gives seconds since the epoch, for the ledger. A run that was recorded before starts in `state`.
+
+class Run:
+    """Drives one architect through the lifecycle, one action at a time: while one is under way, only `shutdown` is legal.
+
+    `say` hears one line about each thing worth telling. `clock` gives seconds since the epoch, for the ledger. A run that
+    was recorded before starts in `state`. What was cancelled gets `settle_timeout` seconds to end.
     """
 
     def __init__(
@@ -50,27 +58,40 @@ class Run:
         on_state: Callable[[State], None] = lambda state: None,
         clock: Callable[[], float] = time.time,
         state: State = INITIAL,
+        settle_timeout: float = SETTLE_TIMEOUT,
     ) -> None:
         self.site, self.architect, self.limits = site, architect, limits
         self.channels: list[Channel] = []
-        self.story: list[Step] = []
-        self._lifecycle = Lifecycle(site.run_id, state)
-        self._ledger = ledger
-        self._say, self._on_state, self._clock = say, on_state, clock
-        self._moving = asyncio.Lock()
+        self._say = _harmless(say)
+        self._account = Account(site, ledger, state, self._say, _harmless(on_state), clock)
+        self._calls = Calls(self._say, settle_timeout)
         self._action: asyncio.Task[Any] | None = None
+        self._stoppable: set[asyncio.Task[Any]] = set()
         self._shutdown: asyncio.Task[None] | None = None
-        site.record = self._record_resource
+        site.record = self._account.record_resource
 
     @property
     def state(self) -> State:
         """Where the run is."""
-        return self._lifecycle.state
+        return self._account.state
+
+    @property
+    def story(self) -> list[Step]:
+        """How it came there."""
+        return self._account.story
+
+    @story.setter
+    def story(self, story: list[Step]) -> None:
+        self._account.story = story
 
     async def prepare(self) -> Bundle:
         """Make the bundle. Legal in configured and prepare_failed."""
         limit = Limit(self.limits.prepare_timeout, "lifecycle.prepare_timeout")
-        return await self._act(Trigger.PREPARE, lambda: self.architect.prepare(self.site), limit)
+
+        async def prepare() -> Bundle:
+            return await self._calls.make(Trigger.PREPARE, self.architect.prepare(self.site))
+
+        return await self._act(Trigger.PREPARE, lambda: self._work(Trigger.PREPARE, prepare, limit))
 
     async def deploy(self, bundle: Bundle) -> str:
         """Seal the bundle and put the server up; returns its URL. Legal in prepared and deploy_failed.
@@ -78,23 +99,11 @@ class Run:
         Tried again on TransientError only, after what the last attempt made was taken down. Raises the last error as
         itself, with the earlier ones as notes.
         """
-        settings = self.limits.deploy
-        failures: list[str] = []
 
         async def attempt() -> str:
-            try:
-                return await self._deploy_once(bundle)
-            except Exception as error:
-                failures.append(f"attempt {len(failures) + 1}: {error!r}")
-                raise
+            return await self._work(Trigger.DEPLOY, lambda: self._deploy_once(bundle), NO_LIMIT)
 
-        try:
-            attempts = deploy_attempts(settings, self._say)
-            return await Limit(settings.timeout, "lifecycle.deploy.timeout").apply(lambda: attempts(attempt))
-        except Exception as error:
-            for failure in failures[:-1]:
-                error.add_note(failure)
-            raise
+        return await self._act(Trigger.DEPLOY, lambda: until_deployed(attempt, self.limits.deploy, self._say))
 
     async def connect(
         self,
@@ -108,33 +117,41 @@ class Run:
 
         `acked` says what is safe here already, by router epoch; `attach` gets the channels before the first one opens.
         """
+        limit = Limit(self.limits.connect_timeout, "lifecycle.connect_timeout")
 
-        async def connect() -> list[Channel]:
-            await self._close_channels()
-            self.channels = self.architect.get_channels(
-                self.site, on_channel_open, on_catastrophic_disconnect, on_message
-            )
-            attach(self.channels)
+        async def open_all() -> None:
             for channel in self.channels:
                 channel.acked.update(acked or {})
                 await channel.open(self.limits.connect_timeout, self.limits.reconnect_timeout)
+
+        async def connect() -> list[Channel]:
+            await self._close_channels()
+            callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
+            self.channels = self.architect.get_channels(self.site, *callbacks)
+            try:
+                attach(self.channels)
+                await self._calls.make(Trigger.CONNECT, open_all())
+            except BaseException:
+                await self._close_channels()
+                raise
             return self.channels
 
-        limit = Limit(self.limits.connect_timeout, "lifecycle.connect_timeout")
-        try:
-            return await self._act(Trigger.CONNECT, connect, limit)
-        except BaseException:
-            await self._close_channels()
-            raise
+        return await self._act(Trigger.CONNECT, lambda: self._work(Trigger.CONNECT, connect, limit))
 
     async def lose(self, reason: str) -> None:
         """The connection is lost and did not come back. Legal in connected."""
-        await self._move(Trigger.LOST, reason)
+        await self._account.tell(Trigger.LOST, reason)
 
     async def cleanup(self) -> None:
         """Remove what deploying needed and running does not. Legal once deployed; an error here is told, not raised."""
+
+        async def cleanup() -> None:
+            await CLEANUP_LIMIT.apply(lambda: self._calls.make("cleanup", self.architect.cleanup(self.site)))
+
+        if self._is_going_down:
+            return
         try:
-            await self.architect.cleanup(self.site)
+            await self._until_shutdown(asyncio.create_task(cleanup(), name=f"cleanup of {self.site.run_id}"))
         except Exception as error:  # noqa: BLE001 - what is left over here costs space, not the run
             self._say(f"cleanup after deploying failed: {error}")
 
@@ -142,101 +159,126 @@ class Run:
         """Take everything down and see that it is gone. Legal in every state, repeatable, joins one that is under way.
 
         Raises ShutdownFailed if something still stands; then the run rests in shutdown_failed, and this may be called again.
+        Raises LedgerError if it is down and the ledger does not know; calling this again tells the ledger. Raises
+        RunTakenOver, and leaves the server alone, if another process owns the run by now.
         """
-        if self.state is State.SHUT_DOWN:
-            return
         if self._shutdown is None or self._shutdown.done():
-            self._shutdown = asyncio.create_task(self._shut_down(reason), name=f"shutdown of {self.site.run_id}")
+            way_down = self._account.catch_up() if self.state is FINAL else self._shut_down(reason)
+            self._shutdown = asyncio.create_task(way_down, name=f"shutdown of {self.site.run_id}")
         await asyncio.shield(self._shutdown)
 
     # Acting
 
-    async def _act(self, trigger: Trigger, action: Callable[[], Awaitable[T]], limit: Limit) -> T:
-        """Record the trigger, then act, then record how it ended. In a task of its own, which shutting down can cancel."""
-        work = asyncio.ensure_future(self._work(trigger, action, limit))
-        self._action = work
-        return await work
+    async def _act(self, trigger: Trigger, action: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do one action, if it is legal now and no other is under way."""
+        if self._action is not None and not self._action.done():
+            told = [str(step) for step in self.story]
+            raise IllegalTransition(self.site.run_id, self.state, trigger, [Trigger.SHUTDOWN], told)
+        self._account.destination(trigger)
+        self._action = asyncio.create_task(action(), name=f"{trigger} of {self.site.run_id}")
+        return await self._until_shutdown(self._action)
+
+    async def _until_shutdown(self, task: asyncio.Task[T]) -> T:
+        """Wait for work that shutting down cancels. Raises CutOff then: CancelledError is for who was cancelled himself."""
+        self._stoppable.add(task)
+        task.add_done_callback(self._stoppable.discard)
+        try:
+            return await task
+        except asyncio.CancelledError as error:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling():
+                raise
+            raise CutOff(f"{task.get_name()} was cut off: the run is being shut down") from error
 
     async def _work(self, trigger: Trigger, action: Callable[[], Awaitable[T]], limit: Limit) -> T:
-        work = self._next_step(trigger).dest
+        """Have it in the ledger that the work begins, do it, and record how it ended."""
+        work = self._account.destination(trigger)
         try:
-            await self._move(trigger)
+            await self._account.begin(trigger)
             result = await limit.apply(action)
         except BaseException as error:
-            if self.state is work:  # otherwise it never began, or shutting down went on without it
-                await _uncancelled(self._move(Trigger.FAILED, error=error))
+            await self._account.fail(work, error)
             raise
-        if self.state is work:
-            await self._move(Trigger.SUCCEEDED)
+        await self._account.succeed(work)
         return result
 
     async def _deploy_once(self, bundle: Bundle) -> str:
-        limit = Limit(self.limits.deploy.attempt_timeout, "lifecycle.deploy.attempt_timeout")
+        """One attempt. It begins where nothing stands, and when it fails nothing stands; one that is cut off may leave things."""
+        if self.site.resources or Trigger.DEPLOY in self._calls.given_up:
+            await self._bring_down(UNDO_LIMIT)
+        settings = self.limits.deploy
+        limit = Limit(settings.attempt_timeout, "lifecycle.deploy.attempt_timeout", AttemptTimedOut)
 
-        async def attempt() -> str:
-            try:
-                await asyncio.to_thread(bundle.seal)
-                url = await limit.apply(lambda: self.architect.deploy(self.site, bundle))
-            except LimitReached as error:
-                await self._undo()
-                raise TransientError(str(error)) from error
-            except Exception:
-                await self._undo()
-                raise
-            self.site.url = url
-            await self._ledger.record_url(self.site.run_id, url)
-            return url
+        async def deploy() -> str:
+            await asyncio.to_thread(bundle.seal)
+            return await self._calls.make(Trigger.DEPLOY, self.architect.deploy(self.site, bundle))
 
-        return await self._act(Trigger.DEPLOY, attempt, NO_LIMIT)
+        try:
+            url = await limit.apply(deploy)
+        except Exception as error:
+            await self._undo(error)
+            raise
+        await self._account.record_url(url)
+        return url
 
-    async def _undo(self) -> None:
+    async def _undo(self, failure: Exception) -> None:
         """Take down what a failed attempt made, and see that it is gone, before the next one may start."""
-
-        async def undo() -> None:
-            await self.architect.shutdown(self.site)
-            await self._see_it_gone()
-
-        await UNDO_LIMIT.apply(undo)
-
-    async def _see_it_gone(self) -> None:
-        presence = await self.architect.probe(self.site)
-        if presence is not Presence.GONE:
-            raise ShutdownFailed(
-                f"run {self.site.run_id}", [TransientError(f"the server is {presence}, not gone, after taking it down")]
-            )
+        try:
+            await self._bring_down(UNDO_LIMIT)
+        except ShutdownFailed as error:
+            error.add_note(f"this was to undo an attempt that failed with {failure!r}")
+            raise
 
     # Shutting down
 
+    @property
+    def _is_going_down(self) -> bool:
+        return self._shutdown is not None and not self._shutdown.done()
+
     async def _shut_down(self, reason: str) -> None:
-        await self._stop_action()
-        unrecorded = await self._move_regardless(Trigger.SHUTDOWN, reason)
+        for task in self._stoppable:
+            task.cancel()
         try:
-            attempts = shutdown_attempts(self.limits.shutdown, self._say)
-            limit = Limit(self.limits.shutdown.timeout, "lifecycle.shutdown.timeout")
-            await limit.apply(lambda: attempts(self._take_down))
+            await self._account.tell(Trigger.SHUTDOWN, reason)
+            await self._let_go()
+            await self._bring_down(Limit(self.limits.shutdown.timeout, "lifecycle.shutdown.timeout"))
+            unrecorded = await self._account.tell(Trigger.SUCCEEDED)
+        except RunTakenOver:
+            await self._let_go()
+            raise
         except BaseException as error:
-            await self._move_regardless(Trigger.FAILED, error=error)
-            if isinstance(error, ShutdownFailed) or not isinstance(error, Exception):
-                raise
-            raise ShutdownFailed(f"run {self.site.run_id} could not be taken down", [error]) from error
-        unrecorded = await self._move_regardless(Trigger.SUCCEEDED) or unrecorded
+            await self._account.fail(State.SHUTTING_DOWN, error)
+            raise
         if unrecorded is not None:
             unrecorded.add_note(f"run {self.site.run_id} is down, but the ledger does not know")
             raise unrecorded
 
-    async def _stop_action(self) -> None:
-        """Cancel the action under way and wait, within bounds, until it has ended and that is recorded."""
-        if self._action is None or self._action.done():
-            return
-        self._action.cancel()
-        _, running = await asyncio.wait({self._action}, timeout=SETTLE_TIMEOUT)
-        if running:
-            self._say(f"the work under way did not end within {SETTLE_TIMEOUT:g} s of being cancelled")
+    async def _let_go(self) -> None:
+        """End this side of things: wait until what was cancelled has ended or was given up, and close the channels."""
+        if self._stoppable:
+            await asyncio.wait(self._stoppable)
+        await self._close_channels()
+
+    async def _close_channels(self) -> None:
+        """Close every channel. What keeps one from closing is told, and keeps nothing else from happening."""
+
+        async def close(channel: Channel) -> None:
+            try:
+                await CLOSE_LIMIT.apply(lambda: self._calls.make("closing a channel", channel.close()))
+            except Exception as error:  # noqa: BLE001 - its other end is what has to go, and that is looked at
+                self._say(f"channel {channel.channel_id} could not be closed: {error}")
+
+        await asyncio.gather(*(close(channel) for channel in self.channels))
+        self.channels = []
+
+    async def _bring_down(self, limit: Limit) -> None:
+        """Take down whatever stands, again and again, until it was seen to be gone. Raises ShutdownFailed."""
+        await until_down(self._take_down, self.limits.shutdown, limit, self._say)
 
     async def _take_down(self) -> None:
-        """Channels, then the server; one that fails never keeps the other from being tried."""
+        """One attempt. A step that fails never keeps the next from being tried."""
         errors: list[Exception] = []
-        for step in (self._close_channels, lambda: self.architect.shutdown(self.site), self._see_it_gone):
+        for step in (self._call_shutdown, self._see_it_gone, self._see_deploy_ended):
             try:
                 await step()
             except Exception as error:  # noqa: BLE001 - collected, raised together below
@@ -244,74 +286,26 @@ class Run:
         if errors:
             raise ShutdownFailed(f"run {self.site.run_id} is not down", errors)
 
-    async def _close_channels(self) -> None:
-        channels, self.channels = self.channels, []
-        await asyncio.gather(*(channel.close() for channel in channels))
+    async def _call_shutdown(self) -> None:
+        await self._calls.make(Trigger.SHUTDOWN, self.architect.shutdown(self.site))
 
-    # Recording
+    async def _see_it_gone(self) -> None:
+        presence = await self._calls.make("probe", self.architect.probe(self.site))
+        if presence is not Presence.GONE:
+            raise ArchitectError(f"the server is {presence}, not gone, after it was taken down")
 
-    async def _move(self, trigger: Trigger, reason: str = "", error: BaseException | None = None) -> None:
-        """One transition: legal, then durable, then taken. Raises IllegalTransition or LedgerError, and moves nothing."""
-        async with self._moving:
-            step = self._next_step(trigger, reason, error)
-            await _uncancelled(self._ledger.record(self.site.run_id, step))
-            self._take(step)
+    async def _see_deploy_ended(self) -> None:
+        if Trigger.DEPLOY in self._calls.given_up:
+            raise ArchitectError("deploying goes on although it was cancelled, and may still make something")
 
-    async def _move_regardless(
-        self, trigger: Trigger, reason: str = "", error: BaseException | None = None
-    ) -> LedgerError | None:
-        """A transition on the way down, where an unwritable ledger must not keep the server up; returns its error."""
-        async with self._moving:
-            step = self._next_step(trigger, reason, error)
-            unrecorded = None
-            try:
-                await _uncancelled(self._ledger.record(self.site.run_id, step))
-            except LedgerError as ledger_error:
-                self._say(f"going on without the ledger: {ledger_error}")
-                unrecorded = ledger_error
-            self._take(step)
-            return unrecorded
 
-    def _next_step(self, trigger: Trigger, reason: str = "", error: BaseException | None = None) -> Step:
-        told = [str(step) for step in self.story]
-        dest = self._lifecycle.destination(trigger, told)
-        return Step(self._clock(), trigger, self.state, dest, reason, _described(error))
+def _harmless(tell: Callable[[T], None]) -> Callable[[T], None]:
+    """What a listener raises (a closed terminal, say) is logged, and ends nothing here."""
 
-    def _take(self, step: Step) -> None:
-        self._lifecycle.fire(step.trigger)
-        self.story.append(step)
-        self._on_state(self.state)
-
-    async def _record_resource(self, resource: Any, stands: bool) -> None:
+    def told(news: T) -> None:
         try:
-            await self._ledger.record_resource(self.site.run_id, resource, stands)
-        except LedgerError:
-            if stands:
-                raise  # nothing may be created that nobody would know of
-            self._say(f"the ledger could not be told that {resource.kind} {resource.name} is gone")
+            tell(news)
+        except Exception:
+            log.exception("%r could not be told", news)
 
-
-async def _uncancelled(work: Awaitable[None]) -> None:
-    """Finish `work` even if the caller is cancelled meanwhile; then the cancellation goes on."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-        except Exception:  # noqa: BLE001 - raised by result() below
-            break
-    task.result()
-    if cancelled is not None:
-        raise cancelled
-
-
-def _described(error: BaseException | None) -> str | None:
-    if error is None:
-        return None
-    if isinstance(error, asyncio.CancelledError):
-        return "cancelled"
-    return f"{type(error).__name__}: {error}"
+    return told

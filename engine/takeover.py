@@ -41,8 +41,14 @@ async def take_over(ledger: Ledger, record: RunRecord, reporter: Reporter) -> Ru
     RunTakenOver if another process was faster, ConfigError or ArchitectError if the run's architect cannot be had here.
     """
     settings = settings_of(record)
-    architect = architect_class(record.architect)()
+    architect_class(record.architect)
     record = await _at_rest(ledger, await ledger.claim(record, Owner.this_process()), dead=record.owner)
+    return run_of(ledger, record, settings, reporter)
+
+
+def run_of(ledger: Ledger, record: RunRecord, settings: Settings, reporter: Reporter) -> Run:
+    """The run as the ledger has it, for whoever owns it; whoever does not may look at it, and call nothing else."""
+    architect = architect_class(record.architect)()
     site = Site(
         run_id=record.run_id,
         args=settings.architect,
@@ -52,6 +58,8 @@ async def take_over(ledger: Ledger, record: RunRecord, reporter: Reporter) -> Ru
         log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": record.run_id}),
         lease=settings.lifecycle.lease,
         grace=settings.lifecycle.grace,
+        idle_timeout=settings.lifecycle.idle_timeout,
+        max_lifetime=settings.lifecycle.max_lifetime,
         epoch=record.epoch,
         url=record.url,
         resources=ledger.resources(record.run_id),

@@ -1,15 +1,21 @@
-"""For tests: doubles that keep the architect's contract, and doubles named by how they break it."""
+"""For tests: doubles that keep the architect's contract, and doubles named by how they break it. All of it in memory."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..router.protocol import Envelope
 from .architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
 from .bundle import Bundle
 from .channel import Channel
 from .config import TaskArgs
+from .errors import ArchitectError, TransientError
+
+SERVER = "server"
+"""The kind of the one resource of an InMemoryArchitect's run; the run's id is its name."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +62,177 @@ class IdleArchitect(Architect):
 
     async def leftovers(self) -> list[Leftover]:
         return []
+
+
+class IdleChannel(Channel):
+    """A channel to nobody: opens at once, sends into the void."""
+
+    def __init__(self, channel_id: str, on_channel_open: Callable[[str], None]) -> None:
+        self.channel_id, self.acked, self.router_epoch = channel_id, {}, None
+        self.is_open = False
+        self._on_channel_open = on_channel_open
+
+    async def open(self, timeout: float, reconnect_timeout: float) -> None:
+        self.is_open = True
+        self._on_channel_open(self.channel_id)
+
+    def send(self, envelope: Envelope) -> None:
+        """Nobody hears it."""
+
+    def acknowledge(self, router_epoch: str, number: int) -> None:
+        self.acked[router_epoch] = number
+
+    async def say_bye(self, timeout: float) -> bool:
+        return True
+
+    async def close(self) -> None:
+        self.is_open = False
+
+
+class InMemoryArchitect(IdleArchitect):
+    """Keeps the contract. Its servers are the run ids in `standing`, whatever a ledger says of them.
+
+    `in_the_middle` of each action is where a double misbehaves: prepare, deploy and connect have had their effect by then,
+    shutdown has not. `calls` are the actions that began, in order.
+    """
+
+    def __init__(self) -> None:
+        self.standing: set[str] = set()
+        self.calls: list[str] = []
+
+    async def in_the_middle(self, action: str, site: Site) -> None:
+        """What happens in the middle of prepare, deploy, connect, cleanup, probe and shutdown. Here: nothing."""
+
+    async def prepare(self, site: Site) -> Bundle:
+        self.calls.append("prepare")
+        bundle = await super().prepare(site)
+        await self.in_the_middle("prepare", site)
+        return bundle
+
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        self.calls.append("deploy")
+        await site.announce(Resource(SERVER, site.run_id))
+        self.standing.add(site.run_id)
+        await self.in_the_middle("deploy", site)
+        return f"memory://{site.run_id}"
+
+    async def probe(self, site: Site) -> Presence:
+        self.calls.append("probe")
+        await self.in_the_middle("probe", site)
+        return Presence.UP if site.run_id in self.standing else Presence.GONE
+
+    def get_channels(
+        self,
+        site: Site,
+        on_channel_open: Callable[[str], None],
+        on_catastrophic_disconnect: Callable[[str], None],
+        on_message: Callable[[str, Any], None],
+    ) -> list[Channel]:
+        self.calls.append("connect")
+        return [_InMemoryChannel(self, site, on_channel_open)]
+
+    async def cleanup(self, site: Site) -> None:
+        self.calls.append("cleanup")
+        await self.in_the_middle("cleanup", site)
+
+    async def shutdown(self, site: Site) -> None:
+        self.calls.append("shutdown")
+        await self.in_the_middle("shutdown", site)
+        self.standing.discard(site.run_id)
+        for resource in site.standing(SERVER):
+            await site.forget(resource)
+
+    async def leftovers(self) -> list[Leftover]:
+        return [Leftover(run_id, SERVER, run_id) for run_id in sorted(self.standing)]
+
+
+class _InMemoryChannel(IdleChannel):
+    def __init__(self, architect: InMemoryArchitect, site: Site, on_channel_open: Callable[[str], None]) -> None:
+        super().__init__(site.run_id, on_channel_open)
+        self._architect, self._site = architect, site
+
+    async def open(self, timeout: float, reconnect_timeout: float) -> None:
+        await super().open(timeout, reconnect_timeout)
+        await self._architect.in_the_middle("connect", self._site)
+
+
+class SlowArchitect(InMemoryArchitect):
+    """Halts in the middle of the actions named until told to go on. Ends at once when it is cancelled there."""
+
+    def __init__(self, *actions: str) -> None:
+        super().__init__()
+        self._actions = actions
+        self.halted = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def in_the_middle(self, action: str, site: Site) -> None:
+        if action in self._actions:
+            self.halted.set()
+            await self.go_on.wait()
+
+
+class NeverReady(SlowArchitect):
+    """Its server is up, and never says that it is ready."""
+
+    def __init__(self) -> None:
+        super().__init__("deploy")
+
+
+class StubbornArchitect(SlowArchitect):
+    """Halts like SlowArchitect, and goes on halting however often it is cancelled. `cancelled` counts how often."""
+
+    cancelled = 0
+
+    async def in_the_middle(self, action: str, site: Site) -> None:
+        while True:
+            try:
+                return await super().in_the_middle(action, site)
+            except asyncio.CancelledError:
+                self.cancelled += 1
+
+
+class BrokenArchitect(InMemoryArchitect):
+    """The actions named fail in their middle, each time, and another attempt does not help."""
+
+    def __init__(self, *actions: str) -> None:
+        super().__init__()
+        self._actions = actions
+
+    async def in_the_middle(self, action: str, site: Site) -> None:
+        if action in self._actions:
+            raise ArchitectError(f"{action} is broken")
+
+
+class FlakyArchitect(InMemoryArchitect):
+    """Deploying fails in its middle as often as told, in a way that another attempt may mend, then it works."""
+
+    def __init__(self, failures: int = 1, retry_after: float | None = None) -> None:
+        super().__init__()
+        self.failures, self.retry_after = failures, retry_after
+
+    async def in_the_middle(self, action: str, site: Site) -> None:
+        if action == "deploy" and self.failures > 0:
+            self.failures -= 1
+            raise TransientError(f"the weather; {self.failures} more of it", self.retry_after)
+
+
+class ImmortalServer(InMemoryArchitect):
+    """Its server survives being shut down as often as told (by default always), and shutdown says so."""
+
+    def __init__(self, survives: float = float("inf")) -> None:
+        super().__init__()
+        self.survives = survives
+
+    async def in_the_middle(self, action: str, site: Site) -> None:
+        if action == "shutdown" and self.survives > 0:
+            self.survives -= 1
+            raise ArchitectError(f"the server of {site.run_id} does not die")
+
+
+class LiarArchitect(InMemoryArchitect):
+    """Says that the server is gone, and has it forgotten, without doing anything. Only a look tells."""
+
+    async def shutdown(self, site: Site) -> None:
+        self.calls.append("shutdown")
+        for resource in site.standing(SERVER):
+            await site.forget(resource)

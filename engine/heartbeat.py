@@ -1,0 +1,31 @@
+"""The launcher's signs of life in the ledger, by which others see that a run's owner is alive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from .errors import LedgerError
+from .ledger import Ledger
+
+INTERVAL = 10.0
+"""Seconds between two of them."""
+
+
+@asynccontextmanager
+async def beating(ledger: Ledger, run_id: str) -> AsyncIterator[None]:
+    """Sign the ledger now and then while this lasts. A sign that cannot be written is no reason to end a run."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            with suppress(LedgerError):
+                await ledger.beat(run_id)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
