@@ -26,13 +26,14 @@ from falsework.engine.channel import Channel, WebSocketChannel
 from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, ShutdownFailed, TransientError
 from falsework.engine.fields import Duration
 from falsework.engine.quantities import format_duration
+from falsework.router.protocol import check_policy
 
 from . import child, process
 from .address import run_id_at, url_of
 from .mark import RUN_ID
 from .preflight import problems_of_address, problems_of_limits, problems_of_public_url, problems_of_python
 from .process import ProcessIdentity
-from .router_limits import read_limits
+from .router_limits import check_frame_ancestors, read_limits
 
 if TYPE_CHECKING:
     from falsework.engine.config import TaskArgs
@@ -60,6 +61,12 @@ class LocalArgs(ArchitectArgs):
     limits: dict[str, Any] = field(default_factory=dict, metadata={"check": read_limits})
     """The router's limits by name, see `falsework.router.protocol.Limits`."""
     outbox: Literal["disk", "launcher"] = "disk"
+    restart: Literal["never", "on-failure"] = "never"
+    """Whether a server that dies of a signal or an error comes back by itself, launcher or no launcher: same URL, same data."""
+    frame_ancestors: list[str] = field(default_factory=list, metadata={"check": check_frame_ancestors})
+    """The sites that may show the task in a frame, such as a crowd site. Default: none."""
+    content_security_policy: str | None = field(default=None, metadata={"check": check_policy})
+    """In place of the strict one that the router sends, for pages with scripts that are no files, or from elsewhere."""
     ready_timeout: Duration = 20.0
     """How long the server may take to say that it is ready."""
     stop_grace: Duration = 5.0
@@ -173,10 +180,10 @@ class LocalArchitect(Architect):
     async def leftovers(self) -> list[Leftover]:
         """Every router on this machine that was started for a run: marked in its environment and on its command line."""
         marked = await asyncio.to_thread(process.marked)
+        first = {found.run_id: found for found in reversed(marked) if f"--run-id={found.run_id}" in found.command}
         return [
-            Leftover(found.run_id, PROCESS, found.run_id, f"process {found.identity.pid}: {' '.join(found.command)}")
-            for found in marked
-            if f"--run-id={found.run_id}" in found.command
+            Leftover(run_id, PROCESS, run_id, f"process {found.identity.pid}: {' '.join(found.command)}")
+            for run_id, found in first.items()
         ]
 
 
@@ -202,8 +209,17 @@ def router_command(start: Sequence[str], site: Site, token_file: Path) -> list[s
         f"--lease={format_duration(site.lease)}",
         f"--grace={format_duration(site.grace)}",
         f"--outbox={args.outbox}",
+        *(["--restart"] if args.restart == "on-failure" else []),
+        *(f"--{name}={format_duration(limit)}" for name, limit in _own_limits(site) if limit is not None),
+        *(f"--frame-ancestors={origin}" for origin in args.frame_ancestors),
+        *([f"--csp={args.content_security_policy}"] if args.content_security_policy else []),
         *(f"--limit={name}={value}" for name, value in read_limits(args.limits).items()),
     ]
+
+
+def _own_limits(site: Site) -> tuple[tuple[str, float | None], ...]:
+    """What the launcher keeps, and the server too, should there be no launcher any more."""
+    return ("idle-timeout", site.idle_timeout), ("max-lifetime", site.max_lifetime)
 
 
 def _local_url(site: Site) -> str | None:

@@ -1,13 +1,13 @@
-"""A router's limits as settings: people write `100MiB` and `30s`, the router's command line takes plain numbers."""
+"""A router's settings as people write them, and as its command line takes them: `100MiB` and `30s` are plain numbers there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from falsework.engine.quantities import parse_duration, parse_size
-from falsework.router.protocol import Limits
+from falsework.router.protocol import Limits, check_frame_ancestor
 
 
 def read_limits(limits: Mapping[str, Any]) -> dict[str, str]:
@@ -15,6 +15,12 @@ def read_limits(limits: Mapping[str, Any]) -> dict[str, str]:
     read = {name: _plain(name, value) for name, value in limits.items()}
     Limits().override(read)
     return read
+
+
+def check_frame_ancestors(origins: Sequence[str]) -> None:
+    """Raise ValueError for an origin that no browser would know as one."""
+    for origin in origins:
+        check_frame_ancestor(origin)
 
 
 def _plain(name: str, value: Any) -> str:

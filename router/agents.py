@@ -64,9 +64,13 @@ class Agent:
 class Agents:
     """All agents that the launcher gave out or spoke of."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, submitted: dict[str, str] | None = None) -> None:
+        """`submitted`: what agents handed in to a router before this one; taken out as they are made known."""
         self._limits = limits
+        self._submitted = submitted if submitted is not None else {}
         self._agents: dict[str, Agent] = {}
+        self._at_work: set[Agent] = set()
+        """Whose silence may matter; who has stopped working since is taken out at the next look."""
         self._by_peer: dict[Peer, set[str]] = {}
 
     def __iter__(self) -> Iterator[Agent]:
@@ -84,7 +88,13 @@ class Agents:
         agent = self._agents.get(agent_id)
         if agent is None:
             agent = self._agents[agent_id] = Agent(agent_id, self._limits.page_queue)
+            agent.submission_id = self._submitted.pop(agent_id, None)
         return agent
+
+    def set_status(self, agent: Agent, status: str) -> None:
+        """The launcher's word on an agent."""
+        agent.status = status
+        self._at_work.add(agent)
 
     def give_to(self, agent_id: str, session: str) -> Agent:
         """Give an agent out to the browser that asked for it; it is the owner from now on."""
@@ -114,6 +124,7 @@ class Agents:
         """Let a socket speak for an agent; returns the oldest one where it had too many."""
         agent.peers.append(peer)
         agent.had_socket = True
+        self._at_work.add(agent)
         self._by_peer.setdefault(peer, set()).add(agent.agent_id)
         return agent.peers.pop(0) if len(agent.peers) > self._limits.sockets_per_agent else None
 
@@ -127,22 +138,25 @@ class Agents:
     def forget(self, agent: Agent) -> None:
         """Drop what is known of an agent."""
         self._agents.pop(agent.agent_id, None)
+        self._at_work.discard(agent)
 
     def restore(self, agent: Agent) -> None:
         """Take back a `forget`: it is known as before, but for sockets that have gone since."""
         agent.peers = [peer for peer in agent.peers if peer in self._by_peer]
         self._agents.setdefault(agent.agent_id, agent)
+        self._at_work.add(agent)
 
     def fall_silent(self, now: float) -> list[Agent]:
         """Mark the working agents whose pages were not heard for too long as disconnected; returns them."""
-        silent = [a for a in self if a.is_working() and now - a.heard > self._limits.silence]
+        self._at_work = {agent for agent in self._at_work if agent.is_working()}
+        silent = [agent for agent in self._at_work if now - agent.heard > self._limits.silence]
         for agent in silent:
             agent.status = DISCONNECT
         return silent
 
     def excuse(self, pause: float) -> None:
         """The router itself stood still (a suspended machine): that silence was nobody's."""
-        for agent in self:
+        for agent in self._at_work:
             agent.heard += pause
 
     def statuses(self) -> dict[str, str]:

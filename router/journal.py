@@ -85,7 +85,7 @@ class Journal:
         fresh = self.path.with_suffix(".fresh")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            _write_whole(descriptor, line + b"\n")
+            write_whole(descriptor, line + b"\n")
             os.fsync(descriptor)
             os.rename(fresh, self.path)
         except OSError:
@@ -150,7 +150,7 @@ class Journal:
         if os.fstat(descriptor).st_size != self.size:
             os.ftruncate(descriptor, self.size)  # a failed append could not be taken back then
         try:
-            _write_whole(descriptor, block)
+            write_whole(descriptor, block)
             os.fdatasync(descriptor)
         except OSError:
             os.ftruncate(descriptor, self.size)
@@ -184,6 +184,22 @@ def read_records(path: Path) -> tuple[list[tuple[int, bytes]], int]:
     return records, offset
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Make a file that is there whole, and durably, or not at all. Raises OSError."""
+    partial = path.with_name(f"{path.name}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        write_whole(descriptor, content)
+        os.fsync(descriptor)
+        os.rename(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Make a new or renamed file's name durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -193,7 +209,8 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _write_whole(descriptor: int, block: bytes) -> None:
+def write_whole(descriptor: int, block: bytes) -> None:
+    """All of it. Raises OSError, with part of it written perhaps."""
     rest = memoryview(block)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

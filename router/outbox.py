@@ -57,6 +57,8 @@ class Outbox(ABC):
         self._on_held, self._on_released = on_held, on_released
         self._next = 1
         self._held: deque[Held] = deque()
+        self.submitted: dict[str, str] = {}
+        """By agent the id of its submission, as far as a router before this one put it here."""
 
     @property
     def held(self) -> int:
@@ -157,6 +159,8 @@ class DiskOutbox(Outbox):
             else:
                 self._held.append(Held(record.number, offset, len(line), _files(record)))
                 self._next = record.number + 1
+                if record.submission_id is not None:
+                    self.submitted[record.subject_id] = record.submission_id
         return None
 
     def _read_record(self, decoder: msgspec.json.Decoder[T], records: list[tuple[int, bytes]], index: int) -> T:
@@ -197,8 +201,10 @@ class MemoryOutbox(Outbox):
 class _Record(msgspec.Struct):
     number: int | None = None
     acked: int = 0
+    subject_id: str = ""
     files: list[UploadedFile] = []
     data_file: str | None = None
+    submission_id: str | None = None
 
 
 _HEADER = msgspec.json.Decoder(Header)

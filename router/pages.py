@@ -115,7 +115,7 @@ class Pages:
     async def submit_onboarding(self, request: web.Request) -> web.Response:
         """Durable; then held open until the launcher says what comes next for this worker."""
         body = await _read(request, _ONBOARDING, "provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp")
-        agent = self._switchboard.agents.authorise(body.provider_data.USED_AGENT_ID, self.session(request))
+        agent = self._switchboard.worker(body.provider_data.USED_AGENT_ID, self.session(request), self._clock())
         self._switchboard.check_open()
         self._check_size(len(body.provider_data.onboarding_data))
         waiting, answer = self._open_request(request)
@@ -143,7 +143,7 @@ class Pages:
         """Durable like a submission; an agent may hand in any number."""
         body, form = await self._read_submission(request, "metadata")
         with self._uploads.discarding(form.files) as discarding:
-            self._switchboard.agents.authorise(body.USED_AGENT_ID, self.session(request))
+            self._switchboard.worker(body.USED_AGENT_ID, self.session(request), self._clock())
             self._switchboard.check_open()
             put = self._put(wire.SUBMIT_METADATA, body, self._guarded(body.metadata), form.files)
             kept = self._start_keeping(put, form.files)
@@ -154,8 +154,9 @@ class Pages:
     async def log_error(self, request: web.Request) -> web.Response:
         """Passed on to the launcher; not durable."""
         body = await _read(request, _SUBMISSION, "USED_AGENT_ID, error_data, client_timestamp")
-        self._switchboard.agents.authorise(body.USED_AGENT_ID, self.session(request))
-        self._switchboard.log_error(body.USED_AGENT_ID, body.error_data, body.client_timestamp, self._clock())
+        at = self._clock()
+        self._switchboard.worker(body.USED_AGENT_ID, self.session(request), at)
+        self._switchboard.log_error(body.USED_AGENT_ID, body.error_data, body.client_timestamp, at)
         return web.json_response({"status": "Error log sent!"})
 
     async def is_alive(self, request: web.Request) -> web.Response:
@@ -194,8 +195,9 @@ class Pages:
 
     def _start_submission(self, request: web.Request, body: Submission, form: Form) -> Taken:
         """Start keeping a submission, unless this very one is kept or being kept. Raises Refused."""
-        submission_id = body.submission_id or hashlib.sha256(bytes(body.final_data)).hexdigest()
-        agent = self._switchboard.check_submission(body.USED_AGENT_ID, self.session(request), submission_id)
+        submission_id = _id_of(body)
+        session, at = self.session(request), self._clock()
+        agent = self._switchboard.check_submission(body.USED_AGENT_ID, session, submission_id, at)
         if agent is None:
             return Taken(None, False)
         saving = self._saving.get(agent.agent_id)
@@ -203,7 +205,7 @@ class Pages:
             if saving[0] != submission_id:
                 raise Refused(409, "already_taken", "Your work on this is already being saved.")
             return Taken(saving[1], False)
-        put = self._put(wire.SUBMIT_UNIT, body, self._guarded(body.final_data), form.files)
+        put = self._put(wire.SUBMIT_UNIT, body, self._guarded(body.final_data), form.files, submission_id)
         kept = self._start_keeping(put, form.files)
         self._saving[agent.agent_id] = (submission_id, kept)
         kept.add_done_callback(lambda kept: self._saved(agent, submission_id, kept))
@@ -214,8 +216,21 @@ class Pages:
         if not kept.cancelled() and kept.exception() is None:
             agent.submission_id = submission_id
 
-    async def _put(self, packet_type: str, body: Submission, data: msgspec.Raw, files: list[UploadedFile]) -> None:
-        await self._outbox.put(await self._with_files(packet_type, body, data, files))
+    async def _put(
+        self,
+        packet_type: str,
+        body: Submission,
+        data: msgspec.Raw,
+        files: list[UploadedFile],
+        submission_id: str | None = None,
+    ) -> None:
+        envelope = await self._with_files(packet_type, body, data, files)
+        envelope.submission_id = submission_id
+        try:
+            await self._outbox.put(envelope)
+        except OSError:
+            self._uploads.discard(filter(None, [envelope.data_file]))
+            raise
 
     def _start_keeping(self, put: Coroutine[Any, Any, None], files: Sequence[UploadedFile] = ()) -> asyncio.Task[None]:
         """Keep something in a task of its own, which goes on when the page gives up waiting."""
@@ -290,6 +305,14 @@ class Pages:
             submission = _submission_of(form, json_fields)
             discarding.unless(True)
         return submission, form
+
+
+def _id_of(submission: Submission) -> str:
+    """By which a repeat is known for one. Raises Malformed."""
+    said = submission.submission_id
+    if said and len(said) > wire.LONGEST_ID:
+        raise Malformed(f"a submission_id has {wire.LONGEST_ID} characters at the most")
+    return said or hashlib.sha256(bytes(submission.final_data)).hexdigest()
 
 
 _RENAMED = {"files": "submitted_files", "filesByFields": "submitted_filesByFields"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -53,6 +53,11 @@ STATUSES = (
     frozenset({NONE, "accepted", DISCONNECT, "timeout", "partner disconnect", "expired", "returned"}) | WORKING | TAKEN
 )
 
+LONGEST_ID = 256
+"""Characters of an agent's or a submission's id, so that what a packet says around its data has an upper bound."""
+LeaseSeconds = Annotated[float, msgspec.Meta(gt=0, le=3_200_000_000)]
+"""A lease is no longer than a century."""
+
 T = TypeVar("T")
 _EMPTY = msgspec.Raw(b"{}")
 
@@ -70,6 +75,7 @@ class Packet(msgspec.Struct, gc=False):
     number: int | None = None
     files: list[UploadedFile] = []
     data_file: str | None = None
+    submission_id: str | None = None
 
 
 class UploadedFile(msgspec.Struct, frozen=True):
@@ -100,6 +106,8 @@ class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
     """The router's own word for what was uploaded with a submission; `data` is the worker's and proves nothing."""
     data_file: str | None = None
     """Where the data is too large for a frame: the name under which `/download_file/` has it."""
+    submission_id: str | None = None
+    """By which a submission is known: the page's own word, or else a digest of what it handed in."""
 
 
 class Hello(msgspec.Struct):
@@ -109,7 +117,7 @@ class Hello(msgspec.Struct):
     protocol: int = 0
     epoch: int = 0
     acked: dict[str, int] = {}
-    lease: float | None = None
+    lease: LeaseSeconds | None = None
 
 
 class AgentDetails(msgspec.Struct):
@@ -135,7 +143,7 @@ class Acknowledgement(msgspec.Struct):
 class LeaseRenewal(msgspec.Struct):
     """The data of a `lease`: how long the server may go on unheard, in seconds."""
 
-    seconds: float
+    seconds: LeaseSeconds
 
 
 @dataclass(frozen=True)
@@ -182,6 +190,21 @@ class Limits:
             if not re.fullmatch(r"\d+(\.\d+)?", value) or float(value) <= 0:
                 raise ValueError(f"limit {name}: {value!r} is no positive number")
         return replace(self, **{name: kinds[name](float(value)) for name, value in settings.items()})
+
+
+def check_frame_ancestor(origin: str) -> None:
+    """Raise ValueError for what no `frame-ancestors` can hold."""
+    if not _FRAME_ANCESTOR.fullmatch(origin):
+        raise ValueError(f"{origin!r} is no origin such as https://worker.example.org or https://*.example.org")
+
+
+def check_policy(policy: str) -> None:
+    """Raise ValueError for what no Content-Security-Policy header can hold."""
+    if not re.fullmatch(r"[ -~]+", policy):
+        raise ValueError(f"{policy!r} is no Content-Security-Policy: one line of plain characters")
+
+
+_FRAME_ANCESTOR = re.compile(r"'self'|\*|https?:|(https?://)?(\*\.)?\w[\w-]*(\.\w[\w-]*)*(:(\d{1,5}|\*))?", re.ASCII)
 
 
 class Refused(Exception):

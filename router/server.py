@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,19 @@ from aiohttp import web
 
 from . import protocol as wire
 from .agents import Peer
+from .data_directory import DataDirectory
 from .delivery import Delivery
 from .frames import MESSAGE_TOO_BIG, TEXT
 from .launcher_link import HandshakeRefused
 from .lease import Lease
+from .lease_memory import LeaseMemory
+from .listening import BACKLOG
 from .metrics import render
 from .outbox import DiskOutbox, MemoryOutbox, Outbox
 from .pages import Pages
-from .protocol import Limits, Malformed, Packet, Refused, decode_frame
+from .policy import EVERYWHERE, page_headers
+from .protocol import Malformed, Packet, Refused, decode_frame
+from .settings import Settings
 from .sockets import Listener, Socket, Sockets
 from .switchboard import Instant, Switchboard
 from .uploads import Uploads
@@ -37,46 +42,35 @@ log = logging.getLogger("falsework.router")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a router is started with. `token` None makes it open to any launcher. Times in seconds."""
-
-    static: Path
-    data: Path
-    run_id: str = "standalone"
-    token: str | None = None
-    host: str = "127.0.0.1"
-    port: int = 0
-    lease: float = 900.0
-    grace: float = 86400.0
-    outbox: str = "disk"
-    limits: Limits = field(default_factory=Limits)
-
-
 class Router:
     """One router. `start`, then wait for `over` or a signal, then `stop`."""
 
-    def __init__(self, settings: Settings) -> None:
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def __init__(self, settings: Settings, memory: LeaseMemory) -> None:
+        """Raises OSError, JournalDamaged or DataDirectoryError where the data directory cannot be used."""
         self.settings, self.limits = settings, settings.limits
+        self._data, self._memory = DataDirectory(settings.data, settings.run_id), memory
         self.over = asyncio.Event()
         """Set when the lease, and what it leaves, has ended."""
         self._loop = asyncio.get_running_loop()
         self._delivery: Delivery | None = None
         self.outbox = self._make_outbox()
         self.uploads = Uploads(settings.data / "uploads", self.limits)
-        lease = Lease(settings.lease, settings.grace, self._clock().now)
-        self.switchboard = Switchboard(settings.run_id, self.limits, settings.token, lease, self._acknowledge)
+        lease = self._take_up_lease()
+        self.switchboard = Switchboard(
+            settings.run_id, self.limits, settings.token, lease, self._acknowledge, self.outbox.submitted
+        )
         self.sockets = Sockets(self.limits, self._hear, self._forget)
         guard_files = settings.token is None
         self.pages = Pages(self.switchboard, self.outbox, self.uploads, self._clock, guard_files=guard_files)
+        self._page_headers = page_headers(settings.content_security_policy, settings.frame_ancestors)
         self._client_files = Path(str(resources.files(__package__))) / "client"
         self._runner: web.AppRunner | None = None
         self._ticking: asyncio.Task[None] | None = None
 
-    async def start(self) -> int:
-        """Listen; returns the port. Raises OSError if it cannot."""
+    async def start(self, listeners: list[socket.socket]) -> None:
+        """Listen."""
         app = web.Application(middlewares=[self._explain_refusals], client_max_size=self.limits.submission)
+        app.on_response_prepare.append(_protect)
         app.add_routes(self.pages.routes())
         app.add_routes(
             [
@@ -90,10 +84,9 @@ class Router:
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_PATIENCE)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.settings.host, self.settings.port, backlog=1024)
-        await site.start()
+        for listener in listeners:
+            await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
         self._ticking = asyncio.create_task(self._tick())
-        return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Answer who waits, close the sockets, write out what is held."""
@@ -110,6 +103,7 @@ class Router:
             self._ticking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticking
+        self._data.release()
 
     # Time
 
@@ -122,10 +116,26 @@ class Router:
             at = self._clock()
             self.switchboard.tick(at)
             self.sockets.tend(at.now)
+            self._memory.save(self.switchboard.lease.state)
             self._check_over(at)
 
+    def _take_up_lease(self) -> Lease:
+        at, settings, left = self._clock(), self.settings, None
+        if settings.max_lifetime is not None:
+            left = settings.max_lifetime - self._data.age(at.wall)
+        return Lease(
+            settings.lease,
+            settings.grace,
+            at.now,
+            idle_timeout=settings.idle_timeout,
+            lifetime_left=left,
+            before=self._memory.load(),
+        )
+
     def _check_over(self, at: Instant) -> None:
-        if not self.pages.keeping and self.switchboard.lease.is_over(at.now, self.outbox.held):
+        attended = self.switchboard.link.peer is not None
+        lease = self.switchboard.lease
+        if not self.pages.keeping and lease.is_over(at.now, self.outbox.held, is_attended=attended):
             self.switchboard.say_farewell()
             self.over.set()
 
@@ -194,6 +204,8 @@ class Router:
 
     def _launcher_said(self, peer: Peer, packet: Packet, at: Instant) -> None:
         self.switchboard.launcher_said(peer, packet, at)
+        if packet.packet_type in (wire.LEASE, wire.DRAIN, wire.BYE):
+            self._memory.save(self.switchboard.lease.state)
         if packet.packet_type == wire.BYE:
             self._check_over(at)
 
@@ -228,7 +240,7 @@ class Router:
                 self.switchboard.check_admission(self._clock())
             except Refused as refused:
                 self.switchboard.counters[f"refused_{refused.error}"] += 1
-                return _plain_page(refused)
+                return _plain_page(refused, self._page_headers)
         return self._file("index.html")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
@@ -238,9 +250,7 @@ class Router:
         for root in (self.settings.static, self._client_files):
             found = _inside(root, path)
             if found is not None:
-                return web.FileResponse(
-                    found, headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-                )
+                return web.FileResponse(found, headers={"Cache-Control": "no-cache", **self._page_headers})
         raise web.HTTPNotFound
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
@@ -249,7 +259,7 @@ class Router:
         if token is not None and not hmac.compare_digest(token.encode(), said.encode(errors="surrogateescape")):
             self.switchboard.counters["refused_download"] += 1
             raise Refused(401, "not_the_launcher", "Only this run's launcher may fetch files.")
-        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        headers = {"Content-Disposition": "attachment"}
         return web.FileResponse(self.uploads.path(request.match_info["name"]), headers=headers)
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -262,6 +272,9 @@ class Router:
             "launcher_attached": int(self.switchboard.link.peer is not None),
             "launcher_silence_seconds": at.now - self.switchboard.link.heard,
         }
+        left = self.switchboard.lease.lifetime_left(at.now)
+        if left is not None:
+            gauges["lifetime_left_seconds"] = left
         totals = {
             "peers_dropped_slow": self.sockets.dropped_slow,
             "launcher_packets_dropped": self.switchboard.link.dropped,
@@ -305,9 +318,16 @@ def _refusal(refused: Refused) -> web.Response:
     return response
 
 
-def _plain_page(refused: Refused) -> web.Response:
+async def _protect(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(EVERYWHERE)
+
+
+def _plain_page(refused: Refused, headers: dict[str, str]) -> web.Response:
     response = web.Response(
-        text=_PLAIN_PAGE.format(message=refused.message), content_type="text/html", status=refused.status
+        text=_PLAIN_PAGE.format(message=refused.message),
+        content_type="text/html",
+        status=refused.status,
+        headers=headers,
     )
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(refused.retry_after)

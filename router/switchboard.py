@@ -60,14 +60,16 @@ class Switchboard:
         token: str | None,
         lease: Lease,
         acknowledge: Callable[[str, int], None],
+        submitted: dict[str, str] | None = None,
     ) -> None:
+        """`submitted`: by agent, what was handed in to a router before this one."""
         self.run_id, self.limits, self.lease = run_id, limits, lease
-        self.agents = Agents(limits)
-        self.link = LauncherLink(token, limits, lease.heard)
+        self.agents = Agents(limits, submitted)
+        self.link = LauncherLink(token, limits, lease.started)
         self.waiting: dict[str, Waiting] = {}
         self.counters: Counter[str] = Counter()
         self._acknowledge = acknowledge
-        self._last_tick = lease.heard
+        self._last_tick = lease.started
         self._from_page: dict[str, Callable[[Peer, Packet, Instant], None]] = {
             wire.MEPHISTO_BOUND_LIVE_UPDATE: self._page_update,
             wire.HEARTBEAT: self._page_heartbeat,
@@ -137,8 +139,15 @@ class Switchboard:
         if waiting.packet is not None:
             self._check_size(waiting.packet)
         self.check_admission(at, waiting.session)
+        self.lease.worker_heard(at.now)
         self._wait(waiting)
         self._offer(waiting)
+
+    def worker(self, agent_id: str, session: str | None, at: Instant) -> Agent:
+        """The agent that a page names, if it may speak for it. Raises Refused."""
+        agent = self.agents.authorise(agent_id, session)
+        self.lease.worker_heard(at.now)
+        return agent
 
     def await_onboarding(self, agent: Agent, waiting: Waiting) -> None:
         """A page handed in its onboarding, which the outbox carries; the next agent's details answer it."""
@@ -181,9 +190,9 @@ class Switchboard:
         """Whether the launcher has been gone for longer than a page's request waits for it."""
         return self.link.away_for(at.now) > self.limits.away_deadline
 
-    def check_submission(self, agent_id: str, session: str | None, submission_id: str) -> Agent | None:
+    def check_submission(self, agent_id: str, session: str | None, submission_id: str, at: Instant) -> Agent | None:
         """The agent that may submit now, or None if this very submission was taken before. Raises Refused."""
-        agent = self.agents.authorise(agent_id, session)
+        agent = self.worker(agent_id, session, at)
         if agent.submission_id == submission_id:
             return None
         self.check_open()
@@ -235,6 +244,7 @@ class Switchboard:
         """The agent that a page's packet speaks for; its socket is attached if it was not."""
         agent = self.agents.authorise(packet.subject_id, peer.session)
         agent.heard = at.now
+        self.lease.worker_heard(at.now)
         if peer not in agent.peers:
             displaced = self.agents.attach(agent, peer)
             if displaced is not None:
@@ -270,20 +280,20 @@ class Switchboard:
         status = _read(packet, _STATUS, "status").status
         if status not in wire.STATUSES:
             raise Malformed(f"{status!r} is no status; the statuses are {', '.join(sorted(wire.STATUSES))}")
-        agent = self.agents.make_known(_subject(packet))
-        agent.status = status
+        agent = self.agents.make_known(_agent_id(packet.subject_id))
+        self.agents.set_status(agent, status)
         agent.heard = at.now
         for peer in agent.peers:
             peer.send(_status_packet(agent, at))
 
     def _launcher_agent_details(self, packet: Packet, at: Instant) -> None:
         details = _read(packet, _DETAILS, "request_id, agent_id")
+        agent_id = _agent_id(details.agent_id) if details.agent_id is not None else None
         waiting = self.waiting.pop(details.request_id, None)
-        if details.agent_id is not None:
-            session = waiting.session if waiting is not None else None
-            agent = self.agents.make_known(details.agent_id)
-            if session is not None:
-                self.agents.give_to(details.agent_id, session)
+        if agent_id is not None:
+            agent = self.agents.make_known(agent_id)
+            if waiting is not None:
+                self.agents.give_to(agent_id, waiting.session)
             agent.heard = at.now
         if waiting is None:
             self.counters["late_answers"] += 1
@@ -351,12 +361,17 @@ class Switchboard:
         agent.backlog.append(packet)
 
     def _tell_statuses(self, statuses: dict[str, str], asked_at: float | None, at: Instant) -> None:
-        if self.link.peer is not None:
-            self.link.send(
-                encode(
-                    Envelope(wire.RETURN_STATUSES, wire.LAUNCHER_SUBJECT, statuses, asked_at, None, at.wall, at.wall)
-                )
-            )
+        """In as many packets as it takes to keep each within the limit."""
+        if self.link.peer is None:
+            return
+        packet = encode(
+            Envelope(wire.RETURN_STATUSES, wire.LAUNCHER_SUBJECT, statuses, asked_at, None, at.wall, at.wall)
+        )
+        if len(packet) > self.limits.frame and len(statuses) > 1:
+            for half in _halves(statuses):
+                self._tell_statuses(half, asked_at, at)
+        else:
+            self.link.send(packet)
 
     def _wait(self, waiting: Waiting) -> None:
         if len(self.waiting) >= self.limits.waiting:
@@ -413,6 +428,18 @@ def _subject(packet: Packet) -> str:
     if packet.subject_id is None:
         raise Malformed(f"{packet.packet_type} needs a subject_id")
     return packet.subject_id
+
+
+def _agent_id(said: str | None) -> str:
+    if said is None or len(said) > wire.LONGEST_ID:
+        raise Malformed(f"an agent has an id, of {wire.LONGEST_ID} characters at the most")
+    return said
+
+
+def _halves(statuses: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    items = list(statuses.items())
+    middle = len(items) // 2
+    return dict(items[:middle]), dict(items[middle:])
 
 
 def _status_packet(agent: Agent, at: Instant) -> bytes:

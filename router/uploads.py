@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from .journal import sync_directory
+from .journal import sync_directory, write_file, write_whole
 from .protocol import Limits, Malformed, Refused, UploadedFile
 
 CHUNK = 1 << 18
@@ -65,7 +65,11 @@ class Uploads:
     async def keep(self, name_hint: str, content: bytes) -> str:
         """Store bytes as an upload; returns the router's name of it."""
         name = _new_name(name_hint)
-        await asyncio.to_thread(self._write_whole, name, content)
+        try:
+            await _to_its_end(write_file, self.directory / name, content)
+        except BaseException:
+            self.discard([name])
+            raise
         return name
 
     def discard(self, names: Iterable[str]) -> None:
@@ -128,9 +132,10 @@ class Uploads:
         partial = self.directory / f"{name}.part"
         try:
             size = await self._stream(part, partial)
-            await asyncio.to_thread(self._settle, partial, name)
-        finally:
-            partial.unlink(missing_ok=True)
+            await _to_its_end(self._settle, partial, name)
+        except BaseException:
+            self.discard([partial.name, name])
+            raise
         return UploadedFile(
             fieldname=_as_text(part.name or ""),
             originalname=_as_text(part.filename or ""),
@@ -144,28 +149,31 @@ class Uploads:
 
     async def _stream(self, part: BodyPartReader, partial: Path) -> int:
         size = 0
-        with partial.open("xb") as stream:
-            os.chmod(stream.fileno(), 0o600)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
             while chunk := await part.read_chunk(CHUNK):
                 size += len(chunk)
                 if size > self._limits.upload:
                     raise Refused(413, "file_too_large", f"The limit for one file is {self._limits.upload} bytes.")
-                await asyncio.to_thread(stream.write, chunk)
+                await _to_its_end(write_whole, descriptor, chunk)
+            await _to_its_end(os.fsync, descriptor)
+        finally:
+            os.close(descriptor)
         return size
 
     def _settle(self, partial: Path, name: str) -> None:
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.rename(self.directory / name)
+        os.rename(partial, self.directory / name)
         sync_directory(self.directory)
 
-    def _write_whole(self, name: str, content: bytes) -> None:
-        partial = self.directory / f"{name}.part"
-        try:
-            partial.write_bytes(content)
-            self._settle(partial, name)
-        finally:
-            partial.unlink(missing_ok=True)
+
+async def _to_its_end(call: Callable[..., None], *arguments: object) -> None:
+    """Run `call` in a thread. A cancellation waits for it: what it writes to must not be closed, or deleted, meanwhile."""
+    work = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        raise
 
 
 def storage_full() -> Refused:

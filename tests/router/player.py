@@ -184,6 +184,15 @@ class Player:
     async def _step_signal(self, step: Step) -> None:
         self.router.send_signal(step["signal"])
 
+    async def _step_crash(self, step: Step) -> None:
+        """The router is the one child of the process that was started."""
+        self.router.crash(step["crash"])
+
+    async def _step_rival(self, step: Step) -> None:
+        code, said = await asyncio.to_thread(self.router.rival)
+        match(step["rival"], code, self.captures, "exit code")
+        match(step["said"], said, self.captures, "standard error")
+
     async def _step_expect_exit(self, step: Step) -> None:
         self.ended = True
         match(step["expect_exit"], await asyncio.to_thread(self.router.wait), self.captures, "exit code")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 TOKEN = "the-token-of-this-run"
 RUN_ID = "vector-1"
@@ -61,7 +65,9 @@ class RouterProcess:
     def start(self) -> None:
         """Start it, and wait for its ready line. After the first time it comes back on the same port."""
         with self.log.open("a") as log:
-            self._process = subprocess.Popen(self._argv(), stdout=subprocess.PIPE, stderr=log, text=True)
+            self._process = subprocess.Popen(
+                self._argv(self.port), stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
         ready = self._output().readline()
         if not ready:
             raise AssertionError(f"the router ended with {self._process.wait()}, not ready:\n{self.said()}")
@@ -71,6 +77,20 @@ class RouterProcess:
         """`KILL`, `TERM`, …"""
         self._running().send_signal(getattr(signal, f"SIG{name}"))
 
+    def crash(self, name: str) -> None:
+        """Send a signal to the router below the process that was started with `--restart`, once there is one."""
+        deadline = time.monotonic() + PATIENCE
+        while not (children := psutil.Process(self._running().pid).children()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (router,) = children
+        router.send_signal(getattr(signal, f"SIG{name}"))
+        router.wait(PATIENCE)
+
+    def rival(self) -> tuple[int, str]:
+        """What becomes of another router on the same data: its exit code, and what it says on stderr."""
+        ended = subprocess.run(self._argv(port=0), capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return ended.returncode, ended.stderr
+
     def wait(self) -> int:
         """Its exit code, once it has ended."""
         code = self._running().wait(PATIENCE)
@@ -79,9 +99,9 @@ class RouterProcess:
         return code
 
     def end(self) -> None:
-        """Kill it, if it still runs."""
+        """Kill it, and what runs below it, if it still runs."""
         if self._process is not None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self.wait()
 
     def said(self) -> str:
@@ -91,14 +111,14 @@ class RouterProcess:
     def stored_files(self) -> list[str]:
         """The names of the uploads, whole or torn, in its data directory."""
         files = (path for path in self.data.rglob("*") if path.is_file())
-        return sorted(path.name for path in files if not path.name.startswith("outbox"))
+        return sorted(path.name for path in files if not path.name.startswith(("outbox", "router.")))
 
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def _argv(self) -> list[str]:
-        places = ["--static", str(self.static), "--data", str(self.data), "--port", str(self.port), "--run-id", RUN_ID]
+    def _argv(self, port: int) -> list[str]:
+        places = ["--static", str(self.static), "--data", str(self.data), "--port", str(port), "--run-id", RUN_ID]
         token = ["--open"] if self.is_open else ["--token-file", str(self._token)]
         return [*self.command.argv, *places, *token, *self.flags]
 

@@ -135,3 +135,47 @@ def test_statuses_are_told_by_agent(agents: Agents) -> None:
     working(agents, "a1")
     agents.make_known("__proto__")
     assert agents.statuses() == {"a1": "in task", "__proto__": "none"}
+
+
+def test_only_agents_at_work_are_looked_at(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def note(agent: Agent) -> bool:
+        looked_at.append(agent.agent_id)
+        return agent.status in WORKING
+
+    monkeypatch.setattr(Agent, "is_working", note)
+    for number in range(5):
+        working(agents, f"a{number}")
+        agents.set_status(agents.make_known(f"a{number}"), "completed")
+    agents.make_known("static")
+    working(agents, "at work")
+    agents.fall_silent(1.0)
+    looked_at.clear()
+    assert agents.fall_silent(2.0) == []
+    assert looked_at == ["at work"]
+
+
+def test_an_agent_that_goes_back_to_work_is_looked_at_again(agents: Agents) -> None:
+    agent = working(agents, "a1", heard=0.0)
+    assert agents.fall_silent(100.0) == [agent]
+    agents.set_status(agent, "in task")
+    agent.heard = 100.0
+    assert agents.fall_silent(110.0) == []
+    assert agents.fall_silent(116.0) == [agent]
+
+
+def test_an_agent_that_is_forgotten_is_not_disconnected_until_it_is_taken_back(agents: Agents) -> None:
+    agent = working(agents, "a1")
+    agents.forget(agent)
+    assert agents.fall_silent(100.0) == []
+    agents.restore(agent)
+    assert agents.fall_silent(100.0) == [agent]
+
+
+def test_an_agent_that_handed_in_to_a_router_before_this_one_has_handed_in() -> None:
+    agents = Agents(Limits(), {"a1": "s1", "a2": "s2"})
+    assert refusal(agents, "a1", None) == 404
+    assert agents.make_known("a1").submission_id == "s1"
+    assert agents.give_to("a2", "of bob").submission_id == "s2"
+    assert agents.make_known("a3").submission_id is None

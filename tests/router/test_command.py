@@ -17,6 +17,7 @@ import pytest
 
 from .player import Player
 from .router_process import RouterCommand, RouterProcess
+from .vector import Step
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,10 @@ def running(command: RouterCommand, *flags: str | Path, **environment: str) -> I
         (["--open", "--limit", "frame=-5"], "frame.*-5.*no positive number"),
         (["--open", "--lease", "soon"], "--lease.*'soon'"),
         (["--open", "--grace", "-1h"], "--grace"),
+        (["--open", "--idle-timeout", "never"], "--idle-timeout.*'never'"),
+        (["--open", "--max-lifetime", "3w"], "--max-lifetime.*'3w'"),
+        (["--open", "--frame-ancestors", "https://a.example; script-src *"], "--frame-ancestors.*is no origin"),
+        (["--open", "--csp", "default-src *\nX: y"], "--csp.*one line"),
         (["--open", "--port", "eighty"], "--port.*'eighty'"),
         (["--open", "--port", "65536"], "--port.*'65536'.*65535"),
         (["--open", "--outbox", "tape"], "--outbox.*'tape'"),
@@ -134,6 +139,19 @@ def test_a_data_directory_that_is_none_exits_with_1_and_a_line(
     assert re.fullmatch(r".*/data.*\n", ended.stderr)
 
 
+@pytest.mark.parametrize("damaged", ["outbox.jsonl", "router.birth"])
+def test_a_router_that_could_not_start_is_not_started_again(
+    router_command: RouterCommand, static: Path, tmp_path: Path, damaged: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / damaged).write_text("not what it should be\nat all\n")
+    flags = ["--static", static, "--data", tmp_path / "data", "--open", "--restart", "--max-lifetime", "1h"]
+    ended = run(router_command, *flags)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.search(rf"{damaged}.*move it away", ended.stderr)
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_one_line_and_ends_with_0_when_told_to(
     router_command: RouterCommand, static: Path, token: Path, tmp_path: Path, number: signal.Signals
@@ -162,13 +180,25 @@ def test_port_and_token_may_come_from_the_environment(
 async def test_a_full_disk_is_told_to_the_worker_and_costs_no_number(
     router_command: RouterCommand, tmp_path: Path
 ) -> None:
+    await play_on_a_full_disk(router_command, tmp_path, [], _HANDING_IN_ON_A_FULL_DISK)
+
+
+async def test_an_answer_that_no_frame_can_carry_is_kept_whole_or_not_at_all(
+    router_command: RouterCommand, tmp_path: Path
+) -> None:
+    await play_on_a_full_disk(router_command, tmp_path, ["--limit", "frame=16384"], _HANDING_IN_LARGE_ANSWERS)
+
+
+async def play_on_a_full_disk(
+    router_command: RouterCommand, directory: Path, flags: list[str], steps: list[Step]
+) -> None:
     blocks = 'ulimit -f 24; exec "$@"'  # of 1024 bytes
     command = replace(router_command, argv=("bash", "-c", blocks, "router", *router_command.argv))
-    router = RouterProcess(command, tmp_path, [], {}, is_open=False)
+    router = RouterProcess(command, directory, flags, {}, is_open=False)
     router.start()
     player = Player(router)
     try:
-        await player.play(_HANDING_IN_ON_A_FULL_DISK)
+        await player.play(steps)
     finally:
         await player.close()
         router.end()
@@ -177,7 +207,7 @@ async def test_a_full_disk_is_told_to_the_worker_and_costs_no_number(
 
 _LARGE = {"text": {"$repeat": ["x", 30_000]}}
 _FULL = {"status": 507, "json": {"error": "storage_full", "message": "$string"}, "headers": {"retry-after": "$string"}}
-_HANDING_IN_ON_A_FULL_DISK: list[dict[str, object]] = [
+_WITH_AN_AGENT: list[Step] = [
     {"connect": "launcher"},
     {
         "send": "launcher",
@@ -186,6 +216,9 @@ _HANDING_IN_ON_A_FULL_DISK: list[dict[str, object]] = [
     {"expect": "launcher", "packet": {"packet_type": "welcome"}},
     {"send": "launcher", "packet": {"packet_type": "update_status", "subject_id": "a1", "data": {"status": "in task"}}},
     {"expect_none": "launcher"},
+]
+_HANDING_IN_ON_A_FULL_DISK: list[Step] = [
+    *_WITH_AN_AGENT,
     {"http": "POST /submit_task", "json": {"USED_AGENT_ID": "a1", "final_data": _LARGE}, "answer": _FULL},
     {
         "http": "POST /submit_onboarding",
@@ -213,5 +246,37 @@ _HANDING_IN_ON_A_FULL_DISK: list[dict[str, object]] = [
     {"metrics": {"agents": 1, "requests_waiting": 0, "outbox_held": 0, "refused_storage_full": 4}},
     {"http": "POST /submit_task", "json": {"USED_AGENT_ID": "a1", "final_data": "short"}, "answer": {"status": 200}},
     {"expect": "launcher", "packet": {"packet_type": "submit_unit", "data": "short", "number": 1}},
+    {"expect_none": "launcher"},
+]
+
+_TOO_LARGE = {"USED_AGENT_ID": "a1", "final_data": {"text": {"$repeat": ["x", 30_000]}}, "submission_id": "s1"}
+_FITS = {"USED_AGENT_ID": "a1", "final_data": {"text": {"$repeat": ["x", 20_000]}}, "submission_id": "s1"}
+_METADATA = {"USED_AGENT_ID": "a1", "metadata": {"text": {"$repeat": ["x", 11_000]}}}
+_FILLED = {"USED_AGENT_ID": "a1", "metadata": {"text": {"$repeat": ["x", 1_850]}}}
+_HANDING_IN_LARGE_ANSWERS: list[Step] = [
+    *_WITH_AN_AGENT,
+    # The answer itself does not fit the disk.
+    {"http": "POST /submit_task", "json": _TOO_LARGE, "answer": _FULL},
+    {"http": "POST /submit_metadata", "json": {"USED_AGENT_ID": "a1", "metadata": _LARGE}, "answer": _FULL},
+    {"stored": 0},
+    # It does, but there is no room for the line that says so: then it does not stay either.
+    {"http": "POST /submit_metadata", "json": _METADATA, "answer": {"status": 200}},
+    {"http": "POST /submit_metadata", "json": _METADATA, "answer": {"status": 200}},
+    {"http": "POST /submit_metadata", "json": _FILLED, "answer": {"status": 200}},
+    {"expect": "launcher", "packet": {"packet_type": "submit_metadata", "number": 1}},
+    {"expect": "launcher", "packet": {"packet_type": "submit_metadata", "number": 2}},
+    {"expect": "launcher", "packet": {"packet_type": "submit_metadata", "number": 3}},
+    {"http": "POST /submit_task", "json": _FITS, "answer": _FULL},
+    {
+        "http": "POST /submit_task",
+        "form": [
+            {"name": "USED_AGENT_ID", "value": "a1"},
+            {"name": "final_string_data", "value": {"$repeat": ["1", 14_000]}},
+            {"name": "f", "filename": "f.txt", "content": "there is room for this one"},
+        ],
+        "answer": _FULL,
+    },
+    {"stored": 0},
+    {"metrics": {"outbox_held": 3, "refused_storage_full": 4}},
     {"expect_none": "launcher"},
 ]

@@ -262,6 +262,19 @@ async def test_a_file_that_is_no_outbox_is_an_error_that_names_the_line(
     assert path.read_bytes() == content
 
 
+async def test_an_outbox_that_is_opened_again_knows_who_handed_in_what_acknowledged_or_not(
+    on_disk: Workers, path: Path
+) -> None:
+    for agent, submission in (("a1", "s1"), ("a2", None), ("a3", "s3")):
+        await on_disk.outbox.put(Envelope("submit_unit", agent, {}, submission_id=submission))
+    on_disk.acknowledge(1)
+    assert on_disk.outbox.submitted == {}
+    await on_disk.outbox.close()
+    again = reopen(path)
+    assert again.outbox.submitted == {"a1": "s1", "a3": "s3"}
+    await again.outbox.close()
+
+
 # In memory
 
 

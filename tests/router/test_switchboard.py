@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -276,12 +278,12 @@ def test_the_version_mismatch_of_every_page_is_told_once(board: Board) -> None:
 def test_a_submission_is_taken_once_and_a_retry_is_known(board: Board) -> None:
     board.attach_launcher()
     board.give_agent("a1")
-    agent = board.switchboard.check_submission("a1", "of ann", "s1")
+    agent = board.switchboard.check_submission("a1", "of ann", "s1", board.at)
     assert agent is not None
     agent.submission_id = "s1"
-    assert board.switchboard.check_submission("a1", "of ann", "s1") is None
+    assert board.switchboard.check_submission("a1", "of ann", "s1", board.at) is None
     with pytest.raises(Refused, match="already handed in"):
-        board.switchboard.check_submission("a1", "of ann", "s2")
+        board.switchboard.check_submission("a1", "of ann", "s2", board.at)
 
 
 def test_a_retry_is_known_even_after_the_launcher_left_for_good(board: Board) -> None:
@@ -290,9 +292,9 @@ def test_a_retry_is_known_even_after_the_launcher_left_for_good(board: Board) ->
     board.give_agent("a2")
     board.switchboard.agents.authorise("a1", "of ann").submission_id = "s1"
     board.launcher_says("bye", "mephisto")
-    assert board.switchboard.check_submission("a1", "of ann", "s1") is None
+    assert board.switchboard.check_submission("a1", "of ann", "s1", board.at) is None
     with pytest.raises(Refused, match="finished"):
-        board.switchboard.check_submission("a2", "of ann", "s1")
+        board.switchboard.check_submission("a2", "of ann", "s1", board.at)
 
 
 @pytest.mark.parametrize("status", ["completed", "approved", "soft_rejected", "rejected"])
@@ -301,4 +303,66 @@ def test_an_agent_that_the_launcher_is_done_with_hands_in_nothing_more(board: Bo
     board.give_agent("a1")
     board.launcher_says("update_status", "a1", {"status": status})
     with pytest.raises(Refused, match="already handed in"):
-        board.switchboard.check_submission("a1", "of ann", "s1")
+        board.switchboard.check_submission("a1", "of ann", "s1", board.at)
+
+
+# Statuses
+
+
+def test_statuses_that_do_not_fit_one_frame_come_in_several_and_none_is_missing() -> None:
+    board = Board(frame=1000)
+    launcher = board.attach_launcher()
+    names = {f"{number}{'x' * 100}" for number in range(40)}
+    for name in names:
+        board.launcher_says("update_status", name, {"status": "in task"})
+    launcher.sent.clear()
+    board.launcher_says("request_statuses", "mephisto", server_timestamp=5.0)
+    assert all(len(packet) <= 1000 for packet in launcher.sent)
+    packets = launcher.received()
+    assert len(packets) > 4
+    assert {packet["client_timestamp"] for packet in packets} == {5.0}
+    assert sorted(name for packet in packets for name in packet["data"]) == sorted(names)
+
+
+# The server's own limits
+
+
+def test_every_word_of_a_worker_counts_and_no_others(board: Board) -> None:
+    board.attach_launcher()
+    lease = board.switchboard.lease
+    board.give_agent("a1")
+    page = board.page("a1")
+
+    def counts(speak: Callable[[], object]) -> bool:
+        board.now += 1
+        with suppress(Refused):
+            speak()
+        return lease.worked == board.now
+
+    assert counts(lambda: board.request_agent("r2", "of bob"))
+    assert counts(lambda: board.page_says(page, "heartbeat", "a1"))
+    assert counts(lambda: board.page_says(page, "mephisto_bound_live_update", "a1", {"update_id": 1}))
+    assert counts(lambda: board.switchboard.worker("a1", "of ann", board.at))
+    assert counts(lambda: board.switchboard.check_submission("a1", "of ann", "s1", board.at))
+    assert not counts(lambda: board.launcher_says("update_status", "a1", {"status": "in task"}))
+    assert not counts(lambda: board.switchboard.worker("a1", "of bob", board.at))
+    assert not counts(lambda: board.page_says(RecordingPeer(), "heartbeat", "nobody"))
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1e300, "long", None])
+def test_a_lease_that_is_no_length_of_time_changes_nothing(board: Board, seconds: Any) -> None:
+    launcher = board.attach_launcher()
+    board.launcher_says("lease", "mephisto", {"seconds": seconds})
+    assert launcher.received()[0]["data"]["error"] == "malformed"
+    assert board.switchboard.lease.seconds == 900.0
+
+
+def test_an_id_that_no_agent_can_have_makes_nobody_known_and_leaves_the_request_open(board: Board) -> None:
+    launcher = board.attach_launcher()
+    board.request_agent("r1")
+    launcher.sent.clear()
+    board.launcher_says("agent_details", "c", {"request_id": "r1", "agent_id": "a" * 257})
+    board.launcher_says("update_status", "a" * 257, {"status": "in task"})
+    assert [packet["data"]["error"] for packet in launcher.received()] == ["malformed"] * 2
+    assert len(board.switchboard.agents) == 0
+    assert set(board.switchboard.waiting) == {"r1"}

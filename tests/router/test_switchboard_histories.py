@@ -131,7 +131,7 @@ class Histories(RuleBasedStateMachine):
     @rule(name=NAMES, session=SESSIONS, submission=st.sampled_from(["s1", "s2"]))
     def a_page_submits(self, name: str | None, session: str | None, submission: str) -> None:
         board = self.board.switchboard
-        status = refusal(board.check_submission, name or "", session, submission)
+        status = refusal(board.check_submission, name or "", session, submission, self.board.at)
         assert status in (None, 403, 404, 409, 410)
         if status is None:
             board.agents.authorise(name, session).submission_id = submission
