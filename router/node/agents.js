@@ -44,14 +44,22 @@ export class Agent {
 /** All agents that the launcher gave out or spoke of. */
 export class Agents {
   #limits
+  #submitted
   /** @type {Map<string, Agent>} */
   #agents = new Map()
+  /** Whose silence may matter; who has stopped working since is taken out at the next look. @type {Set<Agent>} */
+  #atWork = new Set()
   /** @type {Map<Peer, Agent[]>} */
   #byPeer = new Map()
 
-  /** @param {Readonly<import('./limits.js').Limits>} limits */
-  constructor(limits) {
+  /**
+   * `submitted`: what agents handed in to a router before this one; taken out as they are made known.
+   * @param {Readonly<import('./limits.js').Limits>} limits
+   * @param {Map<string, string>} submitted
+   */
+  constructor(limits, submitted) {
     this.#limits = limits
+    this.#submitted = submitted
   }
 
   get size() {
@@ -75,9 +83,26 @@ export class Agents {
    * @param {string} agentId
    */
   makeKnown(agentId) {
-    let agent = this.#agents.get(agentId)
-    if (!agent) this.#agents.set(agentId, (agent = new Agent(agentId)))
+    return this.#agents.get(agentId) ?? this.#makeNew(agentId)
+  }
+
+  /** @param {string} agentId */
+  #makeNew(agentId) {
+    const agent = new Agent(agentId)
+    agent.submissionId = this.#submitted.get(agentId) ?? null
+    this.#submitted.delete(agentId)
+    this.#agents.set(agentId, agent)
     return agent
+  }
+
+  /**
+   * The launcher's word on an agent.
+   * @param {Agent} agent
+   * @param {string} status
+   */
+  setStatus(agent, status) {
+    agent.status = status
+    this.#atWork.add(agent)
   }
 
   /**
@@ -128,6 +153,7 @@ export class Agents {
   attach(agent, peer) {
     agent.peers = [...agent.peers, peer] // pushing would set room for sixteen more aside
     agent.hadSocket = true
+    this.#atWork.add(agent)
     this.#byPeer.set(peer, [...(this.#byPeer.get(peer) ?? []), agent])
     return agent.peers.length > this.#limits.sockets_per_agent ? agent.peers.shift() : undefined
   }
@@ -147,6 +173,7 @@ export class Agents {
    */
   forget(agent) {
     this.#agents.delete(agent.agentId)
+    this.#atWork.delete(agent)
   }
 
   /**
@@ -155,6 +182,7 @@ export class Agents {
    */
   restore(agent) {
     if (!this.#agents.has(agent.agentId)) this.#agents.set(agent.agentId, agent)
+    this.#atWork.add(agent)
   }
 
   /**
@@ -162,12 +190,9 @@ export class Agents {
    * @param {number} now
    */
   fallSilent(now) {
-    const silent = []
-    for (const agent of this) {
-      if (!agent.isWorking || now - agent.heard <= this.#limits.silence) continue
-      agent.status = DISCONNECT
-      silent.push(agent)
-    }
+    for (const agent of this.#atWork) if (!agent.isWorking) this.#atWork.delete(agent)
+    const silent = [...this.#atWork].filter(agent => now - agent.heard > this.#limits.silence)
+    for (const agent of silent) agent.status = DISCONNECT
     return silent
   }
 
@@ -176,7 +201,7 @@ export class Agents {
    * @param {number} pause
    */
   excuse(pause) {
-    for (const agent of this) agent.heard += pause
+    for (const agent of this.#atWork) agent.heard += pause
   }
 
   /** What `return_statuses` says, as pairs. @returns {[string, string][]} */

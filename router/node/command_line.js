@@ -6,9 +6,12 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { LIMITS, overrideLimits } from './limits.js'
+import { isFrameAncestor, isPolicy } from './policy.js'
 
-const USAGE = `usage: node router/node/server.js --static DIR --data DIR [--host HOST] [--port PORT] [--run-id ID] [--token-file F]
-                                  [--lease TIME] [--grace TIME] [--outbox disk|launcher] [--open] [--limit NAME=VALUE]...
+const USAGE = `usage: node router/node/server.js --static DIR --data DIR [--host HOST] [--port PORT] [--run-id ID]
+                                  [--token-file F] [--open] [--lease TIME] [--grace TIME] [--idle-timeout TIME]
+                                  [--max-lifetime TIME] [--restart] [--outbox disk|launcher]
+                                  [--frame-ancestors ORIGIN]... [--csp POLICY] [--limit NAME=VALUE]...
 
 One router on its own. Says {"ready": {"port": N}} on stdout, and logs on stderr.
 
@@ -18,11 +21,16 @@ One router on its own. Says {"ready": {"port": N}} on stdout, and logs on stderr
   --port PORT         0: any free one; default: $PORT, else 0
   --run-id ID         default: standalone
   --token-file F      holds the launcher's token (else FALSEWORK_TOKEN)
+  --open              take any launcher; on the loopback only
   --lease TIME        how long to go on unheard, such as 15m
   --grace TIME        how long to keep what nobody collected, such as 24h
+  --idle-timeout TIME how long to go on without a word from any worker
+  --max-lifetime TIME how old to get, restarts on the same data included
+  --restart           start again by itself after dying of a signal or an error
   --outbox KIND       disk or launcher
-  --open              take any launcher; on the loopback only
-  --limit NAME=VALUE  may be repeated
+  --frame-ancestors ORIGIN  a site that may show the task in a frame; repeatable (default: none may)
+  --csp POLICY        a Content-Security-Policy in place of the strict one
+  --limit NAME=VALUE  repeatable
 `
 
 const FLAGS = /** @type {const} */ ({
@@ -34,7 +42,12 @@ const FLAGS = /** @type {const} */ ({
   'token-file': { type: 'string' },
   lease: { type: 'string', default: '15m' },
   grace: { type: 'string', default: '24h' },
+  'idle-timeout': { type: 'string' },
+  'max-lifetime': { type: 'string' },
+  restart: { type: 'boolean', default: false },
   outbox: { type: 'string', default: 'disk' },
+  'frame-ancestors': { type: 'string', multiple: true, default: /** @type {string[]} */ ([]) },
+  csp: { type: 'string' },
   open: { type: 'boolean', default: false },
   limit: { type: 'string', multiple: true, default: /** @type {string[]} */ ([]) },
   help: { type: 'boolean', short: 'h', default: false }
@@ -47,7 +60,9 @@ const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400, '': 1 }
  * What a router is started with. `token` null makes it open to any launcher. Times in seconds.
  * @typedef {{
  *   static: string, data: string, runId: string, token: string | null, host: string, port: number,
- *   lease: number, grace: number, outbox: string, limits: Readonly<import('./limits.js').Limits>
+ *   lease: number, grace: number, idleTimeout: number | undefined, maxLifetime: number | undefined, outbox: string,
+ *   restart: boolean, frameAncestors: string[], contentSecurityPolicy: string | null,
+ *   limits: Readonly<import('./limits.js').Limits>
  * }} Settings
  */
 
@@ -96,7 +111,12 @@ function settingsOf(values, environment) {
     port: portOf(values.port ?? environment.PORT ?? '0'),
     lease: secondsOf('--lease', values.lease),
     grace: secondsOf('--grace', values.grace),
+    idleTimeout: maybeSecondsOf('--idle-timeout', values['idle-timeout']),
+    maxLifetime: maybeSecondsOf('--max-lifetime', values['max-lifetime']),
     outbox: outboxOf(values.outbox),
+    restart: values.restart,
+    frameAncestors: values['frame-ancestors'].map(originOf),
+    contentSecurityPolicy: policyOf(values.csp ?? null),
     limits: overrideLimits(LIMITS, values.limit.map(limit => pairOf(limit)))
   }
 }
@@ -138,6 +158,25 @@ function secondsOf(flag, said) {
   return Number(match[1]) * UNITS[match[2]]
 }
 
+/** @param {string} flag @param {string | undefined} said */
+function maybeSecondsOf(flag, said) {
+  return said === undefined ? undefined : secondsOf(flag, said)
+}
+
+/** @param {string} said */
+function originOf(said) {
+  if (isFrameAncestor(said)) return said
+  throw new WrongUsage(
+    `--frame-ancestors: '${said}' is no origin such as https://worker.example.org or https://*.example.org`
+  )
+}
+
+/** @param {string | null} said */
+function policyOf(said) {
+  if (said === null || isPolicy(said)) return said
+  throw new WrongUsage(`--csp: '${said}' is no Content-Security-Policy: one line of plain characters`)
+}
+
 /** @param {string} said */
 function outboxOf(said) {
   if (said !== 'disk' && said !== 'launcher') throw new WrongUsage(`--outbox: '${said}' is neither disk nor launcher`)
@@ -158,6 +197,6 @@ function isLoopback(host) {
 /** @param {unknown} error @returns {error is Error} */
 function isWrongUsage(error) {
   if (!(error instanceof Error)) return false
-  const code = /** @type {NodeJS.ErrnoException} */ (error).code ?? ''
-  return error instanceof WrongUsage || error instanceof RangeError || code.startsWith('ERR_PARSE_ARGS') || 'syscall' in error
+  const { code = '', syscall } = /** @type {NodeJS.ErrnoException} */ (error)
+  return error instanceof WrongUsage || error instanceof RangeError || /^ERR_PARSE_ARGS/.test(code) || syscall !== undefined
 }

@@ -6,17 +6,21 @@ import { fileURLToPath } from 'node:url'
 
 /** Beside this directory in the repository, in an installed package and in a bundle alike. */
 const CLIENT = fileURLToPath(new URL('../client/', import.meta.url))
-const HEADERS = { 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff' }
 
 /** @typedef {import('fastify').FastifyReply} Reply */
 
 /** One task's files. */
 export class StaticFiles {
   #roots
+  #headers
 
-  /** @param {string} directory */
-  constructor(directory) {
+  /**
+   * @param {string} directory
+   * @param {Record<string, string>} pageHeaders
+   */
+  constructor(directory, pageHeaders) {
     this.#roots = [directory, CLIENT]
+    this.#headers = { 'Cache-Control': 'no-cache', ...pageHeaders }
   }
 
   /**
@@ -27,7 +31,7 @@ export class StaticFiles {
   async send(reply, name) {
     for (const root of this.#roots) {
       const found = await inside(root, name)
-      if (found) return sendFile(reply.headers(HEADERS), found)
+      if (found) return sendFile(reply.headers(this.#headers), found)
     }
     return reply.callNotFound()
   }

@@ -2,8 +2,7 @@
 
 import { Busboy } from '@fastify/busboy'
 
-import { CutOff, Malformed, Refused } from './errors.js'
-import { storageFull } from './uploads.js'
+import { CutOff, Malformed, Refused, storageFull } from './errors.js'
 
 const MOST_FIELDS = 100
 /** What a worker says of a file is cut to what file names may be. */
@@ -47,7 +46,7 @@ export async function readBody(request, limits) {
 }
 
 /**
- * Read a multipart request, its files into `uploads`. Throws Refused, Malformed or CutOff; then nothing of it stays on the disk.
+ * Read a multipart request, its files into `uploads`. Throws Refused, Malformed or CutOff; then nothing of it stays.
  * @param {IncomingMessage} request
  * @param {Uploads} uploads
  * @param {Readonly<import('./limits.js').Limits>} limits
@@ -56,7 +55,7 @@ export function readForm(request, uploads, limits) {
   return new FormReader(request, uploads, limits).read()
 }
 
-/** Reads one form. @fastify/multipart would refuse fields that are called `__proto__`; its parser takes them for what they are. */
+/** Reads one form. @fastify/multipart itself refuses fields that are called `__proto__`; its parser takes any name. */
 class FormReader {
   #request
   #uploads
@@ -107,10 +106,11 @@ class FormReader {
           this.#receiving.push(receiving)
         })
         .on('filesLimit', () => reject(tooManyFiles(this.#limits)))
-        .on('fieldsLimit', () => reject(new Refused(413, 'too_many_fields', `At most ${MOST_FIELDS} fields can be sent.`)))
+        .on('fieldsLimit', () => reject(tooManyFields()))
         .on('error', error => reject(notWhole(/** @type {Error} */ (error))))
         .on('finish', resolve)
-      this.#request.on('error', () => reject(new CutOff())).on('close', () => this.#request.complete || reject(new CutOff()))
+      const cutOff = () => this.#request.complete || reject(new CutOff())
+      this.#request.on('error', cutOff).on('close', cutOff)
       this.#request.pipe(parser)
     })
   }
@@ -191,6 +191,10 @@ function notWhole(error) {
 /** @param {string} said */
 function cut(said) {
   return said.length <= LONGEST_NAME ? said : Array.from(said).slice(0, LONGEST_NAME).join('')
+}
+
+function tooManyFields() {
+  return new Refused(413, 'too_many_fields', `At most ${MOST_FIELDS} fields can be sent.`)
 }
 
 /** @param {Readonly<import('./limits.js').Limits>} limits */

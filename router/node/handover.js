@@ -5,18 +5,22 @@ import { ServerResponse } from 'node:http'
 
 import { Refused } from './protocol.js'
 
-/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/**
+ * @typedef {import('node:http').IncomingMessage} IncomingMessage
+ * @typedef {import('node:http').Server} Server
+ * @typedef {import('node:net').Socket} Connection
+ */
 
 /**
  * Let handshakes of that server reach `open(request, connection, head)`.
- * @param {import('node:http').Server} server
- * @param {(request: IncomingMessage, connection: import('node:net').Socket, head: Buffer) => void} open
+ * @param {Server} server
+ * @param {(request: IncomingMessage, connection: Connection, head: Buffer) => void} open
  */
 export function handOverHandshakes(server, open) {
-  server.on('upgrade', (request, connection, head) => {
-    const socket = /** @type {import('node:net').Socket} */ (connection)
-    if (isOurHandshake(request)) open(request, socket, head)
-    else answerPlainly(server, request, socket)
+  server.on('upgrade', (request, duplex, head) => {
+    const connection = /** @type {Connection} */ (duplex)
+    if (isOurHandshake(request)) open(request, connection, head)
+    else answerPlainly(server, request, connection)
   })
 }
 
@@ -25,7 +29,8 @@ export function handOverHandshakes(server, open) {
  * @param {IncomingMessage} request
  */
 export function refuseHalfHandshake(request) {
-  if (wantsWebSocket(request)) throw new Refused(400, 'no_handshake', 'expected the handshake of a WebSocket, version 13')
+  if (!wantsWebSocket(request)) return
+  throw new Refused(400, 'no_handshake', 'expected the handshake of a WebSocket, version 13')
 }
 
 /** @param {IncomingMessage} request */
@@ -46,7 +51,7 @@ function isKey(key) {
   return /^[+/0-9A-Za-z]{22}==$/.test(key)
 }
 
-/** @param {import('node:http').Server} server @param {IncomingMessage} request @param {import('node:net').Socket} connection */
+/** @param {Server} server @param {IncomingMessage} request @param {Connection} connection */
 function answerPlainly(server, request, connection) {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false

@@ -16,7 +16,8 @@ const CLOSE_ARRAY = 0x5d
 const SPACE = 0x20
 
 /**
- * The text of one field of the object at `start`, or undefined. Of fields with one name the last counts. Throws Malformed for what is nested too deep.
+ * The text of one field of the object at `start`, or undefined. Of fields with one name the last counts.
+ * Throws Malformed for what is nested too deep, as do the others.
  * @param {string} json
  * @param {string} name
  * @param {number} [start]
@@ -31,7 +32,7 @@ export function fieldOf(json, name, start = 0) {
 }
 
 /**
- * The texts of all fields of an object, in their order. Throws Malformed for what is nested too deep.
+ * The texts of all fields of an object, in their order.
  * @param {string} json
  * @returns {Map<string, string>}
  */
@@ -42,7 +43,7 @@ export function fieldsOf(json) {
 }
 
 /**
- * Where each item of an array begins. Throws Malformed for what is nested too deep.
+ * Where each item of an array begins.
  * @param {string} json
  * @returns {number[]}
  */
@@ -136,11 +137,11 @@ function isEscaped(json, quote) {
 
 /** A number, or one of the three words. @param {string} json @param {number} at */
 function endOfWord(json, at) {
-  for (;;) {
+  for (; at < json.length; at++) {
     const code = json.charCodeAt(at)
-    if (code <= SPACE || code === COMMA || code === CLOSE_OBJECT || code === CLOSE_ARRAY || at === json.length) return at
-    at++
+    if (code <= SPACE || code === COMMA || code === CLOSE_OBJECT || code === CLOSE_ARRAY) break
   }
+  return at
 }
 
 function tooDeep() {

@@ -2,13 +2,34 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-import { BAD_TOKEN, DISPLACED } from './protocol.js'
+import { BAD_TOKEN, DISPLACED, checkData, integer, leaseSeconds, maybe, object, text } from './protocol.js'
 
 /**
  * The data of a launcher's first `alive`. A launcher that knows only Mephisto's packets says none of it.
  * @typedef {{token: string | null, protocol: number, epoch: number, acked: [string, number][], lease: number | null}} Hello
  * @typedef {import('./agents.js').Peer} Peer
  */
+
+/** @param {(value: unknown) => boolean} kind */
+const optional = kind => (/** @type {unknown} */ value) => value === undefined || kind(value)
+
+const HELLO = {
+  token: maybe(text),
+  protocol: optional(integer),
+  epoch: optional(integer),
+  acked: optional(value => object(value) && Object.values(/** @type {object} */ (value)).every(integer)),
+  lease: maybe(leaseSeconds)
+}
+
+/**
+ * What the sender of an `alive` says of itself. Throws Malformed.
+ * @param {import('./protocol.js').Packet} packet
+ * @returns {Hello}
+ */
+export function readHello(packet) {
+  const { token = null, protocol = 0, epoch = 0, acked = {}, lease = null } = checkData(packet, HELLO)
+  return { token, protocol, epoch, acked: Object.entries(acked), lease }
+}
 
 /** A launcher that is not let in; the close code and the reason. */
 export class HandshakeRefused extends Error {

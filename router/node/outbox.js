@@ -29,6 +29,8 @@ export class Outbox {
   _next = 1
   /** By number, without gaps. @type {Map<number, Held>} */
   _held = new Map()
+  /** By agent the id of its submission, as far as a router before this one put it here. @type {Map<string, string>} */
+  submitted = new Map()
   /** The last number that is not held any more. */
   #released = 0
   #onReleased
@@ -184,13 +186,15 @@ export class DiskOutbox extends Outbox {
     this.routerEpoch = header.router_epoch
     this._next = header.next
     for (const record of records) {
-      const { number, acked, files, data_file } = this.#readRecord(record, RECORD)
+      const { number, acked, files, data_file, subject_id, submission_id } = this.#readRecord(record, RECORD)
       if (number == null) {
         this._release(acked ?? 0)
         continue
       }
-      this._hold({ number, offset: record.offset, bytes: record.line.length, files: namesOf(files ?? [], data_file ?? null) })
+      const names = namesOf(files ?? [], data_file ?? null)
+      this._hold({ number, offset: record.offset, bytes: record.line.length, files: names })
       this._next = number + 1
+      if (submission_id != null) this.submitted.set(subject_id ?? '', submission_id)
     }
   }
 
@@ -214,7 +218,8 @@ export class MemoryOutbox extends Outbox {
   async put(envelope) {
     const number = this._takeNumber(envelope)
     const packet = envelope.encode()
-    const acknowledged = new Promise(resolve => this.#packets.set(number, { packet, resolve: () => resolve(undefined) }))
+    /** @type {Promise<void>} */
+    const acknowledged = new Promise(resolve => this.#packets.set(number, { packet, resolve }))
     this._hold({ number, offset: 0, bytes: Buffer.byteLength(packet), files: envelope.uploads() })
     this._onHeld()
     await acknowledged
@@ -236,4 +241,11 @@ export class MemoryOutbox extends Outbox {
 
 /** The first record of the file. */
 const HEADER = { router_epoch: text, next: integer }
-const RECORD = { number: maybe(integer), acked: maybe(integer), files: maybe(Array.isArray), data_file: maybe(text) }
+const RECORD = {
+  number: maybe(integer),
+  acked: maybe(integer),
+  subject_id: maybe(text),
+  files: maybe(Array.isArray),
+  data_file: maybe(text),
+  submission_id: maybe(text)
+}

@@ -3,10 +3,10 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 
+import { Malformed, Refused, storageFull } from './errors.js'
 import * as wire from './protocol.js'
-import { Envelope, Refused, encode } from './protocol.js'
+import { Envelope, encode } from './protocol.js'
 import { guarded, mergeFiles, readAgentRequest, readLog, readOnboarding, readSubmission } from './submissions.js'
-import { storageFull } from './uploads.js'
 
 /** Bytes of a frame that the packet around the data may take. */
 const FRAME_ALLOWANCE = 4096
@@ -15,7 +15,6 @@ const FRAME_ALLOWANCE = 4096
  * @typedef {import('fastify').FastifyRequest} Request
  * @typedef {import('fastify').FastifyReply} Reply
  * @typedef {import('./agents.js').Agent} Agent
- * @typedef {import('./protocol.js').UploadedFile} UploadedFile
  * @typedef {import('./submissions.js').Submission} Submission
  * @typedef {import('./switchboard.js').Instant} Instant
  * @typedef {import('./waiting.js').Waiting} Waiting
@@ -89,17 +88,21 @@ export class Pages {
     return this.#answer(request, reply, waiting, answer)
   }
 
-  /** Durable; then held open until the launcher says what comes next for this worker. @param {Request} request @param {Reply} reply */
+  /**
+   * Durable; then held open until the launcher says what comes next for this worker.
+   * @param {Request} request @param {Reply} reply
+   */
   async submitOnboarding(request, reply) {
     const { agentId, onboardingData, clientTimestamp } = await readOnboarding(request.raw, this.#switchboard.limits)
-    const agent = this.#switchboard.agents.authorise(agentId, this.session(request.raw))
+    const agent = this.#switchboard.worker(agentId, this.session(request.raw), this.#clock())
     this.#switchboard.checkOpen()
     this.#checkSize(Buffer.byteLength(onboardingData))
     const { waiting, answer } = this.#openRequest(request)
     this.#switchboard.awaitOnboarding(agent, waiting)
     const data = `{"onboarding_data":${onboardingData},"request_id":"${waiting.requestId}"}`
     try {
-      await this.#waitUntilSafe(this.#keep(wire.SUBMIT_ONBOARDING, agentId, data, clientTimestamp, []))
+      const envelope = new Envelope(wire.SUBMIT_ONBOARDING, agentId, data, clientTimestamp, this.#clock().wall)
+      await this.#waitUntilSafe(this.#keep(envelope))
     } catch (error) {
       this.#switchboard.takeBackOnboarding(agent, waiting)
       throw error
@@ -107,7 +110,10 @@ export class Pages {
     return this.#answer(request, reply, waiting, answer)
   }
 
-  /** Answers "Submitted!" once the work is safe. The same submission again gets the same answer. @param {Request} request */
+  /**
+   * Answers "Submitted!" once the work is safe. The same submission again gets the same answer.
+   * @param {Request} request
+   */
   async submitTask(request) {
     const submission = await readSubmission(request.raw, this.#uploads, this.#switchboard.limits, TASK_FIELDS)
     await this.#waitUntilSafe(this.#orDiscard(submission, () => this.#startSubmission(request, submission)))
@@ -117,12 +123,10 @@ export class Pages {
   /** Durable like a submission; an agent may hand in any number. @param {Request} request */
   async submitMetadata(request) {
     const submission = await readSubmission(request.raw, this.#uploads, this.#switchboard.limits, METADATA_FIELDS)
-    const { agentId, data, clientTimestamp, files } = submission
     const kept = this.#orDiscard(submission, () => {
-      this.#switchboard.agents.authorise(agentId, this.session(request.raw))
+      this.#switchboard.worker(submission.agentId, this.session(request.raw), this.#clock())
       this.#switchboard.checkOpen()
-      const kept = this.#keep(wire.SUBMIT_METADATA, agentId, this.#guarded(data), clientTimestamp, files)
-      return { kept, isNew: true }
+      return { kept: this.#keep(this.#envelope(wire.SUBMIT_METADATA, submission)), isNew: true }
     })
     await this.#waitUntilSafe(kept)
     return { status: 'Submitted metadata' }
@@ -131,8 +135,9 @@ export class Pages {
   /** Passed on to the launcher; not durable. @param {Request} request */
   async logError(request) {
     const { agentId, data, clientTimestamp } = await readLog(request.raw, this.#switchboard.limits)
-    this.#switchboard.agents.authorise(agentId, this.session(request.raw))
-    this.#switchboard.logError(agentId, data, clientTimestamp, this.#clock())
+    const at = this.#clock()
+    this.#switchboard.worker(agentId, this.session(request.raw), at)
+    this.#switchboard.logError(agentId, data, clientTimestamp, at)
     return { status: 'Error log sent!' }
   }
 
@@ -145,8 +150,9 @@ export class Pages {
     /** @type {Promise<string | Refused>} */
     const answer = new Promise(resolve => (settle = resolve))
     const session = this.session(request.raw) ?? randomBytes(16).toString('hex')
+    const requestId = randomBytes(16).toString('hex')
     /** @type {Waiting} */
-    const waiting = { requestId: randomBytes(16).toString('hex'), session, since: this.#clock().now, settle, packet: null, sentOn: 0 }
+    const waiting = { requestId, session, since: this.#clock().now, settle, packet: null, sentOn: 0 }
     return { waiting, answer }
   }
 
@@ -184,16 +190,20 @@ export class Pages {
    * @param {Submission} submission
    * @returns {Taken}
    */
-  #startSubmission(request, { agentId, data, clientTimestamp, files, submissionId }) {
-    const id = submissionId ?? createHash('sha256').update(data).digest('hex')
-    const agent = this.#switchboard.checkSubmission(agentId, this.session(request.raw), id)
+  #startSubmission(request, submission) {
+    const { agentId, data, submissionId } = submission
+    if ((submissionId?.length ?? 0) > wire.LONGEST_ID) throw idTooLong()
+    const id = submissionId || createHash('sha256').update(data).digest('hex')
+    const agent = this.#switchboard.checkSubmission(agentId, this.session(request.raw), id, this.#clock())
     if (!agent) return { kept: Promise.resolve(), isNew: false }
     const saving = this.#saving.get(agentId)
     if (saving) {
-      if (saving.submissionId !== id) throw new Refused(409, 'already_taken', 'Your work on this is already being saved.')
-      return { kept: saving.kept, isNew: false }
+      if (saving.submissionId === id) return { kept: saving.kept, isNew: false }
+      throw new Refused(409, 'already_taken', 'Your work on this is already being saved.')
     }
-    const kept = this.#keep(wire.SUBMIT_UNIT, agentId, this.#guarded(data), clientTimestamp, files)
+    const envelope = this.#envelope(wire.SUBMIT_UNIT, submission)
+    envelope.submissionId = id
+    const kept = this.#keep(envelope)
     this.#saving.set(agentId, { submissionId: id, kept })
     const saved = () => this.#saving.delete(agentId)
     kept.then(() => saved() && (agent.submissionId = id), saved)
@@ -202,18 +212,13 @@ export class Pages {
 
   /**
    * Put it into the outbox; goes on when the page gives up waiting. What could not be kept leaves no files.
-   * @param {string} type
-   * @param {string} agentId
-   * @param {string} data
-   * @param {number | null} clientTimestamp
-   * @param {UploadedFile[]} files
+   * @param {Envelope} envelope
    */
-  async #keep(type, agentId, data, clientTimestamp, files) {
+  async #keep(envelope) {
     this.keeping += 1
-    const envelope = new Envelope(type, agentId, files.length ? mergeFiles(data, files) : data, clientTimestamp, this.#clock().wall)
-    envelope.files = files
+    const { data, files } = envelope
     try {
-      const size = Buffer.byteLength(envelope.data) + (files.length ? Buffer.byteLength(JSON.stringify(files)) : 0)
+      const size = Buffer.byteLength(data) + (files.length ? Buffer.byteLength(JSON.stringify(files)) : 0)
       if (this.#isTooLarge(size)) await this.#moveDataOut(envelope)
       await this.#outbox.put(envelope)
     } catch (error) {
@@ -222,6 +227,15 @@ export class Pages {
     } finally {
       this.keeping -= 1
     }
+  }
+
+  /** @param {string} type @param {Submission} submission */
+  #envelope(type, { agentId, data, clientTimestamp, files }) {
+    const own = this.#guardFiles ? guarded(data) : data
+    const content = files.length ? mergeFiles(own, files) : own
+    const envelope = new Envelope(type, agentId, content, clientTimestamp, this.#clock().wall)
+    envelope.files = files
+    return envelope
   }
 
   /** Resolves once it is safe. Throws the Refused that says that it is not, or not yet. @param {Promise<void>} kept */
@@ -266,11 +280,10 @@ export class Pages {
     }
     envelope.data = '{}'
   }
+}
 
-  /** @param {string} data */
-  #guarded(data) {
-    return this.#guardFiles ? guarded(data) : data
-  }
+function idTooLong() {
+  return new Malformed(`a submission_id has ${wire.LONGEST_ID} characters at the most`)
 }
 
 const TASK_FIELDS = ['final_string_data', 'final_data']

@@ -47,6 +47,11 @@ export const DISCONNECT = 'disconnect'
 export const WORKING = new Set(['onboarding', 'waiting', 'in task'])
 /** The agent's work is in the launcher's hands: another submission is refused. */
 export const TAKEN = new Set(['completed', 'approved', 'soft_rejected', 'rejected'])
+/** Characters of an agent's or a submission's id, so that what a packet says around its data has an upper bound. */
+export const LONGEST_ID = 256
+/** Seconds: a lease is no longer than a century. */
+const LONGEST_LEASE = 3_200_000_000
+
 export const STATUSES = new Set([
   NONE, 'accepted', DISCONNECT, 'timeout', 'partner disconnect', 'expired', 'returned', ...WORKING, ...TAKEN
 ])
@@ -75,9 +80,11 @@ export const STATUSES = new Set([
 /** @param {unknown} value */
 export const text = value => typeof value === 'string'
 /** @param {unknown} value */
-export const number = value => typeof value === 'number'
+export const number = value => Number.isFinite(value)
 /** @param {unknown} value */
 export const integer = value => Number.isSafeInteger(value)
+/** @param {unknown} value */
+export const leaseSeconds = value => typeof value === 'number' && value > 0 && value <= LONGEST_LEASE
 /** @param {unknown} value */
 export const object = value => typeof value === 'object' && value !== null && !Array.isArray(value)
 /** @param {(value: unknown) => boolean} kind */
@@ -93,7 +100,8 @@ const PACKET = {
   router_outgoing_timestamp: maybe(number),
   number: maybe(integer),
   files: value => value === undefined || Array.isArray(value),
-  data_file: maybe(text)
+  data_file: maybe(text),
+  submission_id: maybe(text)
 }
 const A_FRAME = 'a packet or an array of packets'
 
@@ -180,11 +188,16 @@ export function checkData(packet, shape) {
 }
 
 /**
+ * `wall`: when the packet came, and goes.
+ * @typedef {{clientTimestamp?: number | null, serverTimestamp?: number | null, wall?: number}} Times
+ */
+
+/**
  * A packet of the router's as JSON: it always has a type, a subject and data, as Mephisto's channel demands.
  * @param {string} type
  * @param {string} subject
  * @param {string} data JSON
- * @param {{clientTimestamp?: number | null, serverTimestamp?: number | null, wall?: number}} [times] `wall`: when it came and goes
+ * @param {Times} [times]
  */
 export function encode(type, subject, data, { clientTimestamp, serverTimestamp, wall } = {}) {
   let json = `{"packet_type":"${type}","subject_id":${JSON.stringify(subject)},"data":${data}`
@@ -202,6 +215,8 @@ export class Envelope {
   files = []
   /** Where the data is too large for a frame: the name under which `/download_file/` has it. @type {string | null} */
   dataFile = null
+  /** By which a submission is known: the page's own word, or else a digest of what it handed in. @type {string | null} */
+  submissionId = null
 
   /**
    * @param {string} type
@@ -222,6 +237,7 @@ export class Envelope {
     let json = encode(this.type, this.subject, this.data, this.times).slice(0, -1) + `,"number":${this.number}`
     if (this.files.length) json += `,"files":${JSON.stringify(this.files)}`
     if (this.dataFile !== null) json += `,"data_file":"${this.dataFile}"`
+    if (this.submissionId !== null) json += `,"submission_id":${JSON.stringify(this.submissionId)}`
     return json + '}'
   }
 

@@ -9,12 +9,21 @@ import { refuseHalfHandshake } from './handover.js'
 import { isSame } from './launcher_link.js'
 import { log } from './log.js'
 import { render } from './metrics.js'
+import { EVERYWHERE, pageHeaders } from './policy.js'
 
 const BACKLOG = 1024
 
 /**
  * @typedef {import('fastify').FastifyRequest} Request
  * @typedef {import('fastify').FastifyReply} Reply
+ * @typedef {object} Parts what there is of a router beside this
+ * @property {import('./command_line.js').Settings} settings
+ * @property {import('./switchboard.js').Switchboard} switchboard
+ * @property {import('./pages.js').Pages} pages
+ * @property {import('./uploads.js').Uploads} uploads
+ * @property {import('./sockets.js').Sockets} sockets
+ * @property {import('./outbox.js').Outbox} outbox
+ * @property {() => import('./switchboard.js').Instant} clock
  */
 
 /** What is served by HTTP. `prepare`, then `listen`, then `close`. */
@@ -26,19 +35,12 @@ export class Site {
   #sockets
   #outbox
   #clock
+  #pageHeaders
   #files
   #app
 
-  /**
-   * @param {import('./command_line.js').Settings} settings
-   * @param {import('./switchboard.js').Switchboard} switchboard
-   * @param {import('./pages.js').Pages} pages
-   * @param {import('./uploads.js').Uploads} uploads
-   * @param {import('./sockets.js').Sockets} sockets
-   * @param {import('./outbox.js').Outbox} outbox
-   * @param {() => import('./switchboard.js').Instant} clock
-   */
-  constructor(settings, switchboard, pages, uploads, sockets, outbox, clock) {
+  /** @param {Parts} parts */
+  constructor({ settings, switchboard, pages, uploads, sockets, outbox, clock }) {
     this.#settings = settings
     this.#switchboard = switchboard
     this.#pages = pages
@@ -46,18 +48,21 @@ export class Site {
     this.#sockets = sockets
     this.#outbox = outbox
     this.#clock = clock
-    this.#files = new StaticFiles(settings.static)
+    this.#pageHeaders = pageHeaders(settings.contentSecurityPolicy, settings.frameAncestors)
+    this.#files = new StaticFiles(settings.static, this.#pageHeaders)
     this.#app = Fastify({ frameworkErrors: (_, __, reply) => void notFound(reply), return503OnClosing: false })
   }
 
   /** Add the routes; resolves with the server, which does not listen yet. */
   async prepare() {
     const app = this.#app
+    app.addHook('onRequest', async (_, reply) => void reply.headers(EVERYWHERE))
+    app.addHook('onRequest', takeAnyContentType)
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_, __, done) => done(null)) // bodies are read in forms.js, in their own time
     app.setErrorHandler((error, _, reply) => this.#explain(error, reply))
     app.setNotFoundHandler((request, reply) => (isReading(request) ? notFound(reply) : notAllowed(reply)))
-    app.register(fastifyStatic, { serve: false, root: this.#settings.static, cacheControl: false })
+    app.register(fastifyStatic, { serve: false, cacheControl: false })
     this.#pages.addRoutes(app)
     app.get('/', (request, reply) => this.#root(request, reply))
     app.get('/task_index', (request, reply) => this.#index(request, reply))
@@ -69,10 +74,14 @@ export class Site {
     return app.server
   }
 
-  /** Resolves with the port. Rejects with the system's error. */
-  async listen() {
+  /**
+   * Listen, on the socket of that descriptor if there is one; resolves with the port. Rejects with the system's error.
+   * @param {number | undefined} fd
+   */
+  async listen(fd) {
     const { host, port } = this.#settings
-    await this.#app.listen({ host, port, backlog: BACKLOG })
+    const where = fd === undefined ? { host, port } : { host: '127.0.0.1', fd } // the host is not used then
+    await this.#app.listen({ ...where, backlog: BACKLOG })
     return /** @type {import('node:net').AddressInfo} */ (this.#app.server.address()).port
   }
 
@@ -94,8 +103,9 @@ export class Site {
     try {
       if (this.#pages.session(request.raw) === null) this.#switchboard.checkAdmission(this.#clock())
     } catch (error) {
-      if (error instanceof Refused) return this.#refuse(reply, error).type('text/html; charset=utf-8').send(plainPage(error))
-      throw error
+      if (!(error instanceof Refused)) throw error
+      this.#refuse(reply, error).headers(this.#pageHeaders)
+      return reply.type('text/html; charset=utf-8').send(plainPage(error))
     }
     return this.#files.send(reply, 'index.html')
   }
@@ -109,11 +119,12 @@ export class Site {
       throw new Refused(401, 'not_the_launcher', "Only this run's launcher may fetch files.")
     }
     const file = this.#uploads.path(wildcard(request))
-    return sendFile(reply.headers({ 'Content-Disposition': 'attachment', 'X-Content-Type-Options': 'nosniff' }), file)
+    return sendFile(reply.header('Content-Disposition', 'attachment'), file)
   }
 
   #metrics() {
-    const { link, agents, waiting, counters } = this.#switchboard
+    const { link, agents, waiting, counters, lease } = this.#switchboard
+    const { now } = this.#clock()
     /** @type {[string, number][]} */
     const gauges = [
       ['sockets', this.#sockets.size],
@@ -121,8 +132,10 @@ export class Site {
       ['requests_waiting', waiting.size],
       ['outbox_held', this.#outbox.held],
       ['launcher_attached', link.peer ? 1 : 0],
-      ['launcher_silence_seconds', this.#clock().now - link.heard]
+      ['launcher_silence_seconds', now - link.heard]
     ]
+    const left = lease.lifetimeLeft(now)
+    if (left < Infinity) gauges.push(['lifetime_left_seconds', left])
     return render(gauges, [
       ...counters,
       ['peers_dropped_slow', this.#sockets.droppedSlow],
@@ -130,7 +143,10 @@ export class Site {
     ])
   }
 
-  /** Errors reach a page as JSON {error, message}, with a sentence that a worker can read. @param {unknown} error @param {Reply} reply */
+  /**
+   * Errors reach a page as JSON {error, message}, with a sentence that a worker can read.
+   * @param {unknown} error @param {Reply} reply
+   */
   #explain(error, reply) {
     if (error instanceof CutOff) this.#switchboard.counters.add('uploads_cut_off')
     const refused = refusalOf(error)
@@ -159,6 +175,16 @@ function refusalOf(error) {
 /** @param {Request} request */
 function wildcard(request) {
   return /** @type {{'*': string}} */ (request.params)['*']
+}
+
+/**
+ * fastify would turn away what calls itself by no media type; to us it is JSON until reading it shows that it is not.
+ * @type {import('fastify').onRequestHookHandler}
+ */
+function takeAnyContentType({ raw }, _, done) {
+  const said = raw.headers['content-type']
+  if (said !== undefined && !/^[^\s/;]+\/[^\s/;]+/.test(said)) raw.headers['content-type'] = 'application/json'
+  done()
 }
 
 /** @param {Request} request */

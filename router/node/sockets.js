@@ -167,6 +167,7 @@ export class Sockets {
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
+      handleProtocols: () => false,
       maxPayload: limits.frame,
       skipUTF8Validation: true // decodeFrame looks, and answers
     })
@@ -220,7 +221,10 @@ export class Sockets {
     this.#onGone(socket)
   }
 
-  /** Drop who is too far, or for too long, behind, or does not answer. Call it a few times a second. @param {number} now */
+  /**
+   * Drop who is too far, or for too long, behind, or does not answer. Call it a few times a second.
+   * @param {number} now
+   */
   tend(now) {
     const { peer_bytes, peer_stall, ping } = this.limits
     for (const [socket, since] of this.#behind) {
@@ -234,7 +238,10 @@ export class Sockets {
     for (const socket of this.#open) socket.checkAlive()
   }
 
-  /** Tell everybody that the server goes, wait for their answers up to `timeout` milliseconds, and drop the rest. @param {number} timeout */
+  /**
+   * Tell everybody that the server goes, wait for their answers up to `timeout` milliseconds, and drop the rest.
+   * @param {number} timeout
+   */
   async closeAll(timeout) {
     for (const socket of this.#open) socket.close(GOING_AWAY, 'the server is shutting down')
     if (this.size) {

@@ -95,11 +95,15 @@ export function mergeFiles(data, files) {
     else byField.set(fieldname, [facts])
   }
   fields.set('files', JSON.stringify(files))
-  fields.set('filesByFields', objectText(new Map(Array.from(byField, ([name, facts]) => [name, JSON.stringify(facts)]))))
+  const facts = Array.from(byField, ([name, ofName]) => /** @type {[string, string]} */ ([name, JSON.stringify(ofName)]))
+  fields.set('filesByFields', objectText(new Map(facts)))
   return objectText(fields)
 }
 
-/** @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {string} field @returns {Promise<Submission>} */
+/**
+ * @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {string} field
+ * @returns {Promise<Submission>}
+ */
 async function readJsonSubmission(request, limits, field) {
   const { said, json } = await readObject(request, limits, SUBMISSION, `USED_AGENT_ID, ${field}, client_timestamp`)
   return {
@@ -119,7 +123,8 @@ function submissionOf({ fields: said, files }, fields, leftOut) {
   const data = field === undefined ? leftOut : jsonOf(said.get(field) ?? '', field)
   const time = Number.parseFloat(said.get('client_timestamp') ?? '')
   const clientTimestamp = Number.isFinite(time) ? time : null
-  return { agentId, data, clientTimestamp, submissionId: said.get('submission_id') ?? null, files }
+  const submissionId = said.get('submission_id') ?? null
+  return { agentId, data, clientTimestamp, submissionId, files }
 }
 
 /** @param {string} value @param {string} field */

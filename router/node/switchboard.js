@@ -5,7 +5,8 @@
    with the Refused that it gets instead. */
 
 import { Agents } from './agents.js'
-import { LauncherLink } from './launcher_link.js'
+import { away, finished, noAnswer } from './errors.js'
+import { LauncherLink, readHello } from './launcher_link.js'
 import { OPEN } from './lease.js'
 import { Counters } from './metrics.js'
 import * as wire from './protocol.js'
@@ -25,6 +26,7 @@ const STOOD_STILL = 1
  * @typedef {import('./launcher_link.js').Hello} Hello
  * @typedef {import('./protocol.js').Packet} Packet
  * @typedef {import('./waiting.js').Waiting} Waiting
+ * @typedef {(peer: Peer, packet: Packet, at: Instant) => void} Action
  */
 
 /** The state of one router. `acknowledge(routerEpoch, number)` tells the outbox what the launcher has. */
@@ -33,14 +35,14 @@ export class Switchboard {
   #lastTick
   counters = new Counters()
 
-  /** @type {Map<string, (peer: Peer, packet: Packet, at: Instant) => void>} */
+  /** @type {Map<string, Action>} */
   #fromPage = new Map([
     [wire.MEPHISTO_BOUND_LIVE_UPDATE, this.#pageUpdate],
     [wire.HEARTBEAT, this.#pageHeartbeat],
     [wire.ALIVE, this.#pageAlive]
   ])
 
-  /** @type {Map<string, (peer: Peer, packet: Packet, at: Instant) => void>} */
+  /** @type {Map<string, Action>} */
   #fromLauncher = new Map([
     [wire.CLIENT_BOUND_LIVE_UPDATE, this.#launcherUpdate],
     [wire.UPDATE_STATUS, this.#launcherStatus],
@@ -60,25 +62,24 @@ export class Switchboard {
    * @param {string | null} token
    * @param {import('./lease.js').Lease} lease
    * @param {(routerEpoch: string, number: number) => void} acknowledge
+   * @param {Map<string, string>} submitted by agent, what was handed in to a router before this one
    */
-  constructor(runId, limits, token, lease, acknowledge) {
+  constructor(runId, limits, token, lease, acknowledge, submitted) {
     this.runId = runId
     this.limits = limits
     this.lease = lease
-    this.agents = new Agents(limits)
-    this.link = new LauncherLink(token, limits, lease.heard)
+    this.agents = new Agents(limits, submitted)
+    this.link = new LauncherLink(token, limits, lease.started)
     this.waiting = new WaitingRequests(limits, this.link)
     this.#acknowledge = acknowledge
-    this.#lastTick = lease.heard
+    this.#lastTick = lease.started
   }
 
   // What sockets say
 
   /**
    * A packet from a page's socket. What cannot be served is answered with an `error` packet and counted.
-   * @param {Peer} peer
-   * @param {Packet} packet
-   * @param {Instant} at
+   * @param {Peer} peer @param {Packet} packet @param {Instant} at
    */
   pageSaid(peer, packet, at) {
     this.#serve(this.#fromPage, peer, packet, at)
@@ -86,9 +87,7 @@ export class Switchboard {
 
   /**
    * A packet from the attached launcher. Any word from it renews the lease.
-   * @param {Peer} peer
-   * @param {Packet} packet
-   * @param {Instant} at
+   * @param {Peer} peer @param {Packet} packet @param {Instant} at
    */
   launcherSaid(peer, packet, at) {
     this.link.heard = at.now
@@ -96,18 +95,14 @@ export class Switchboard {
     this.#serve(this.#fromLauncher, peer, packet, at)
   }
 
-  /**
-   * A page's socket is closed.
-   * @param {Peer} peer
-   */
+  /** A page's socket is closed. @param {Peer} peer */
   pageGone(peer) {
     this.agents.detach(peer)
   }
 
   /**
    * A launcher's socket is closed; one that was displaced before has nothing more to say.
-   * @param {Peer} peer
-   * @param {Instant} at
+   * @param {Peer} peer @param {Instant} at
    */
   launcherGone(peer, at) {
     if (this.link.peer === peer) this.link.detach(at.now)
@@ -116,11 +111,7 @@ export class Switchboard {
   /**
    * The first packet of a launcher. Throws HandshakeRefused or Malformed, both counted; returns what it said of itself.
    * `welcome()` is called once what the launcher says that it has is released.
-   * @param {Peer} peer
-   * @param {Packet} packet
-   * @param {() => object} welcome
-   * @param {Instant} at
-   * @returns {Hello}
+   * @param {Peer} peer @param {Packet} packet @param {() => object} welcome @param {Instant} at @returns {Hello}
    */
   attachLauncher(peer, packet, welcome, at) {
     const hello = this.#readHello(packet)
@@ -149,31 +140,36 @@ export class Switchboard {
 
   /**
    * A page asks for an agent. Throws Refused where no worker is admitted.
-   * @param {Waiting} waiting
-   * @param {Instant} at
+   * @param {Waiting} waiting @param {Instant} at
    */
   register(waiting, at) {
     if (waiting.packet !== null) this.#checkSize(waiting.packet)
     this.checkAdmission(at, waiting.session)
+    this.lease.workerHeard(at.now)
     this.waiting.add(waiting)
     this.waiting.offer(waiting)
   }
 
   /**
+   * The agent that a page names, if it may speak for it. Throws Refused.
+   * @param {string | null} agentId @param {string | null} session @param {Instant} at
+   */
+  worker(agentId, session, at) {
+    const agent = this.agents.authorise(agentId, session)
+    this.lease.workerHeard(at.now)
+    return agent
+  }
+
+  /**
    * A page handed in its onboarding, which the outbox carries; the next agent's details answer it.
-   * @param {Agent} agent
-   * @param {Waiting} waiting
+   * @param {Agent} agent @param {Waiting} waiting
    */
   awaitOnboarding(agent, waiting) {
     this.waiting.add(waiting)
     this.agents.forget(agent)
   }
 
-  /**
-   * It could not be kept, so that the page may hand it in again.
-   * @param {Agent} agent
-   * @param {Waiting} waiting
-   */
+  /** It could not be kept, so that the page may hand it in again. @param {Agent} agent @param {Waiting} waiting */
   takeBackOnboarding(agent, waiting) {
     this.waiting.take(waiting.requestId)
     this.agents.restore(agent)
@@ -181,10 +177,7 @@ export class Switchboard {
 
   /**
    * A page's error log, for the launcher. The same complaint of every page load goes through once a run.
-   * @param {string} agentId
-   * @param {string} data JSON
-   * @param {number | null} clientTimestamp
-   * @param {Instant} at
+   * @param {string} agentId @param {string} data JSON @param {number | null} clientTimestamp @param {Instant} at
    */
   logError(agentId, data, clientTimestamp, at) {
     if (data.includes('version-mismatch')) {
@@ -196,8 +189,7 @@ export class Switchboard {
 
   /**
    * Throw the Refused that a worker gets when nobody is let in. Who is in already, by the session, may come back.
-   * @param {Instant} at
-   * @param {string | null} [session]
+   * @param {Instant} at @param {string | null} [session]
    */
   checkAdmission(at, session = null) {
     this.checkOpen()
@@ -217,22 +209,17 @@ export class Switchboard {
     if (this.link.peer) this.link.send(encode(wire.BYE, wire.LAUNCHER_SUBJECT, '{"held":0}'))
   }
 
-  /**
-   * Whether the launcher has been gone for longer than a page's request waits for it.
-   * @param {Instant} at
-   */
+  /** Whether the launcher has been gone for longer than a page's request waits for it. @param {Instant} at */
   launcherIsAway(at) {
     return this.link.awayFor(at.now) > this.limits.away_deadline
   }
 
   /**
    * The agent that may submit now, or null if this very submission was taken before. Throws Refused.
-   * @param {string} agentId
-   * @param {string | null} session
-   * @param {string} submissionId
+   * @param {string} agentId @param {string | null} session @param {string} submissionId @param {Instant} at
    */
-  checkSubmission(agentId, session, submissionId) {
-    const agent = this.agents.authorise(agentId, session)
+  checkSubmission(agentId, session, submissionId, at) {
+    const agent = this.worker(agentId, session, at)
     if (agent.submissionId === submissionId) return null
     this.checkOpen()
     if (agent.submissionId !== null || wire.TAKEN.has(agent.status)) {
@@ -243,10 +230,7 @@ export class Switchboard {
 
   // The passing of time
 
-  /**
-   * Call this a few times a second: deadlines of requests, pages that fell silent.
-   * @param {Instant} at
-   */
+  /** Call this a few times a second: deadlines of requests, pages that fell silent. @param {Instant} at */
   tick(at) {
     const pause = at.now - this.#lastTick
     this.#lastTick = at.now
@@ -298,12 +282,10 @@ export class Switchboard {
 
   /**
    * The agent that a page's packet speaks for; its socket is attached if it was not.
-   * @param {Peer} peer
-   * @param {Packet} packet
-   * @param {Instant} at
+   * @param {Peer} peer @param {Packet} packet @param {Instant} at
    */
   #speaker(peer, packet, at, tellStatus = true) {
-    const agent = this.agents.authorise(packet.subject_id, peer.session)
+    const agent = this.worker(packet.subject_id, peer.session, at)
     agent.heard = at.now
     if (!agent.peers.includes(peer)) {
       if (this.agents.attach(agent, peer)) this.counters.add('sockets_displaced')
@@ -330,8 +312,8 @@ export class Switchboard {
     if (!wire.STATUSES.has(status)) {
       throw new Malformed(`'${status}' is no status; the statuses are ${[...wire.STATUSES].sort().join(', ')}`)
     }
-    const agent = this.agents.makeKnown(subjectOf(packet))
-    agent.status = status
+    const agent = this.agents.makeKnown(agentIdOf(packet.subject_id))
+    this.agents.setStatus(agent, status)
     agent.heard = at.now
     for (const peer of agent.peers) peer.send(statusPacket(agent, at))
   }
@@ -339,9 +321,10 @@ export class Switchboard {
   /** @param {Peer} _ @param {Packet} packet @param {Instant} at */
   #launcherAgentDetails(_, packet, at) {
     const { request_id, agent_id } = checkData(packet, { request_id: wire.text, agent_id: wire.maybe(wire.text) })
+    const agentId = agent_id == null ? null : agentIdOf(agent_id)
     const waiting = this.waiting.take(request_id)
-    if (agent_id != null) {
-      const agent = waiting ? this.agents.giveTo(agent_id, waiting.session) : this.agents.makeKnown(agent_id)
+    if (agentId !== null) {
+      const agent = waiting ? this.agents.giveTo(agentId, waiting.session) : this.agents.makeKnown(agentId)
       agent.heard = at.now
     }
     if (!waiting) this.counters.add('late_answers')
@@ -361,7 +344,7 @@ export class Switchboard {
 
   /** @param {Peer} _ @param {Packet} packet @param {Instant} at */
   #launcherLease(_, packet, at) {
-    this.lease.renew(at.now, checkData(packet, { seconds: wire.number }).seconds)
+    this.lease.renew(at.now, checkData(packet, { seconds: wire.leaseSeconds }).seconds)
   }
 
   #launcherDrain() {
@@ -380,12 +363,7 @@ export class Switchboard {
 
   // Pieces
 
-  /**
-   * @param {Map<string, (peer: Peer, packet: Packet, at: Instant) => void>} actions
-   * @param {Peer} peer
-   * @param {Packet} packet
-   * @param {Instant} at
-   */
+  /** @param {Map<string, Action>} actions @param {Peer} peer @param {Packet} packet @param {Instant} at */
   #serve(actions, peer, packet, at) {
     try {
       const act = actions.get(packet.packet_type)
@@ -408,16 +386,17 @@ export class Switchboard {
 
   /**
    * Tell a socket's other end what was wrong with its packet, and count it.
-   * @param {Peer} peer
-   * @param {string | null} subjectId
-   * @param {Refused} refused
+   * @param {Peer} peer @param {string | null} subjectId @param {Refused} refused
    */
   refuse(peer, subjectId, refused) {
     this.counters.add(`refused_${refused.error}`)
     peer.send(encode(wire.ERROR, subjectId ?? '', JSON.stringify({ error: refused.error, message: refused.message })))
   }
 
-  /** To the launcher. Throws Refused for what it could not take: a frame over the limit costs it its connection. @param {string} packet */
+  /**
+   * To the launcher. Throws Refused for what it could not take: a frame over the limit costs it its connection.
+   * @param {string} packet
+   */
   #passOn(packet) {
     this.#checkSize(packet)
     this.link.send(packet)
@@ -425,10 +404,13 @@ export class Switchboard {
 
   /** @param {string} packet */
   #checkSize(packet) {
-    const { frame } = this.limits
-    if (packet.length > frame / 3 && Buffer.byteLength(packet) > frame) {
-      throw new Refused(413, 'too_large', `The limit for one packet is ${frame} bytes.`)
-    }
+    if (this.#fits(packet)) return
+    throw new Refused(413, 'too_large', `The limit for one packet is ${this.limits.frame} bytes.`)
+  }
+
+  /** @param {string} packet */
+  #fits(packet) {
+    return packet.length <= this.limits.frame / 3 || Buffer.byteLength(packet) <= this.limits.frame
   }
 
   /** @param {Agent} agent @param {string} packet */
@@ -443,28 +425,19 @@ export class Switchboard {
     }
   }
 
-  /** @param {[string, string][]} statuses @param {number | null} askedAt @param {Instant} at */
+  /**
+   * In as many packets as it takes to keep each within the limit.
+   * @param {[string, string][]} statuses @param {number | null} askedAt @param {Instant} at
+   */
   #tellStatuses(statuses, askedAt, at) {
     if (!this.link.peer) return
     const pairs = statuses.map(([agentId, status]) => `${JSON.stringify(agentId)}:${JSON.stringify(status)}`)
     const times = { clientTimestamp: askedAt, wall: at.wall }
-    this.link.send(encode(wire.RETURN_STATUSES, wire.LAUNCHER_SUBJECT, `{${pairs.join(',')}}`, times))
-  }
-}
-
-const HELLO = {
-  token: wire.maybe(wire.text),
-  protocol: (/** @type {unknown} */ value) => value === undefined || wire.integer(value),
-  epoch: (/** @type {unknown} */ value) => value === undefined || wire.integer(value),
-  acked: (/** @type {any} */ value) => value === undefined || (wire.object(value) && Object.values(value).every(wire.integer)),
-  lease: wire.maybe(wire.number)
-}
-
-/** @param {Packet} packet @returns {Hello} */
-function readHello(packet) {
-  const { token, protocol, epoch, acked, lease } = checkData(packet, HELLO)
-  return {
-    token: token ?? null, protocol: protocol ?? 0, epoch: epoch ?? 0, acked: Object.entries(acked ?? {}), lease: lease ?? null
+    const packet = encode(wire.RETURN_STATUSES, wire.LAUNCHER_SUBJECT, `{${pairs.join(',')}}`, times)
+    if (this.#fits(packet) || statuses.length === 1) return this.link.send(packet)
+    const middle = statuses.length >> 1
+    this.#tellStatuses(statuses.slice(0, middle), askedAt, at)
+    this.#tellStatuses(statuses.slice(middle), askedAt, at)
   }
 }
 
@@ -479,19 +452,13 @@ function subjectOf(packet) {
   return packet.subject_id
 }
 
+/** @param {string | null} said */
+function agentIdOf(said) {
+  if (said !== null && said.length <= wire.LONGEST_ID) return said
+  throw new Malformed(`an agent has an id, of ${wire.LONGEST_ID} characters at the most`)
+}
+
 /** @param {Agent} agent @param {Instant} at */
 function statusPacket(agent, at) {
   return say(wire.UPDATE_STATUS, agent.agentId, { status: agent.status }, at)
-}
-
-function away() {
-  return new Refused(503, 'launcher_away', 'The task is not reachable at the moment. Please try again soon.', 10)
-}
-
-function noAnswer() {
-  return new Refused(503, 'no_answer', 'The task did not answer in time. Please try again.', 10)
-}
-
-function finished() {
-  return new Refused(410, 'finished', 'This task is finished. Thank you for your interest.')
 }

@@ -8,7 +8,7 @@ import { open, rename, unlink } from 'node:fs/promises'
 import path from 'node:path'
 
 import { syncDirectory } from './journal.js'
-import { Refused } from './protocol.js'
+import { Refused } from './errors.js'
 
 const NAME = /^[0-9a-f]{32}(\.[a-z0-9]{1,8})?$/
 const EXTENSION = /^\.[a-z0-9]{1,8}$/
@@ -58,12 +58,6 @@ export class Uploads {
   discard(names) {
     for (const name of names) fs.rmSync(path.join(this.directory, name), { force: true })
   }
-}
-
-/** What a worker is told when the disk does not take what was handed in. */
-export function storageFull() {
-  const message = "Not saved: the server's disk is full. Please keep this page open and try again."
-  return new Refused(507, 'storage_full', message, 10)
 }
 
 /** @param {string} file @param {Iterable<Buffer> | AsyncIterable<Buffer>} content */

@@ -1,0 +1,39 @@
+/* A socket that is bound to its address, and kept by the process above a router for the next one when that dies. */
+
+import dns from 'node:dns/promises'
+import net from 'node:net'
+import { getSystemErrorName } from 'node:util'
+
+/** Nobody can listen there; names host and port. */
+export class CannotListen extends Error {
+  /**
+   * @param {string} host
+   * @param {number} port
+   * @param {string} reason
+   */
+  constructor(host, port, reason) {
+    super(`cannot listen on ${host} port ${port}: ${reason}`)
+  }
+}
+
+/**
+ * The descriptor of a bound socket. This process never accepts from it, so who connects while no router is there waits.
+ * Rejects with CannotListen.
+ * @param {string} host
+ * @param {number} port
+ * @returns {Promise<number>}
+ */
+export async function openListener(host, port) {
+  const { address, family } = await dns.lookup(host).catch(error => {
+    throw new CannotListen(host, port, error.message)
+  })
+  // What node:cluster binds with too: net.Server would also accept. A number is an error of the system.
+  const handle = /** @type {any} */ (net)._createServerHandle(address, port, family)
+  if (typeof handle === 'number') throw new CannotListen(host, port, reasonOf(getSystemErrorName(handle)))
+  return handle.fd
+}
+
+/** @param {string} name */
+function reasonOf(name) {
+  return name === 'EADDRINUSE' ? 'address already in use' : name
+}
