@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import * as ws from 'ws'
+import * as ws from '../../router/node/node_modules/ws/wrapper.mjs'
 
 import { textFrame } from '../../router/node/frames.js'
 
