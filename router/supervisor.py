@@ -86,6 +86,7 @@ class _Child:
         self.is_ready, self.lived = False, 0.0
         self._signals, self._began = signals, time.monotonic()
         self._ended: int | None = None
+        self._line = b""
         self._said, say = os.pipe()
         try:
             self._pid = os.fork()
@@ -130,12 +131,13 @@ class _Child:
         return f"was killed by {signal.Signals(-self._ended).name}"
 
     def _hear(self, on_ready: Callable[[bytes], None]) -> bool:
-        """What it says; False if it will say nothing more."""
-        line = os.read(self._said, 1 << 16)
-        if line and not self.is_ready:
+        """What it says, until there is a whole line; False if it will say nothing more."""
+        said = os.read(self._said, 1 << 16)
+        self._line += b"" if self.is_ready else said
+        if b"\n" in self._line and not self.is_ready:
             self.is_ready = True
-            on_ready(line)
-        return bool(line)
+            on_ready(self._line)
+        return bool(said)
 
     def _attend(self) -> None:
         self._signals.take()

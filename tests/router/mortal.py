@@ -24,7 +24,8 @@ def live() -> int:
         writing.write(f"{os.getpid()}\n")
     speech, _, end = told[min(number, len(told) - 1)].partition(":")
     if speech == "ready":
-        print(f"ready {number}", flush=True)
+        print("ready", end=" ", flush=True)
+        print(number, flush=True)
     if end == "stays":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         signal.pause()
