@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
@@ -13,48 +12,23 @@ from aiohttp import web
 
 from . import protocol as wire
 from .agents import Agent
+from .bodies import (
+    AGENT_REQUEST,
+    ONBOARDING,
+    SUBMISSION,
+    Submission,
+    merge_files,
+    read_body,
+    submission_of,
+    without_files,
+)
 from .outbox import Outbox
-from .protocol import Envelope, Malformed, Refused, UploadedFile, encode
+from .protocol import Envelope, Refused, UploadedFile, encode
 from .switchboard import Instant, Switchboard, Waiting
 from .uploads import Form, Uploads, storage_full
 
-_NULL = msgspec.Raw(b"null")
-_EMPTY = msgspec.Raw(b"{}")
 FRAME_ALLOWANCE = 4096
 """Bytes of a frame that the packet around the data may take."""
-
-
-class AgentRequest(msgspec.Struct):
-    provider_data: msgspec.Raw = _EMPTY
-    client_timestamp: float | None = None
-
-
-class OnboardingOf(msgspec.Struct):
-    USED_AGENT_ID: str
-    onboarding_data: msgspec.Raw = _EMPTY
-
-
-class OnboardingRequest(msgspec.Struct):
-    provider_data: OnboardingOf
-    client_timestamp: float | None = None
-
-
-class Submission(msgspec.Struct):
-    """The body of /submit_task, /submit_metadata and /log_error: each uses one of the three data fields."""
-
-    USED_AGENT_ID: str
-    final_data: msgspec.Raw = _NULL
-    metadata: msgspec.Raw = _EMPTY
-    error_data: msgspec.Raw = _EMPTY
-    client_timestamp: float | None = None
-    submission_id: str | None = None
-
-
-_AGENT_REQUEST = msgspec.json.Decoder(AgentRequest)
-_ONBOARDING = msgspec.json.Decoder(OnboardingRequest)
-_SUBMISSION = msgspec.json.Decoder(Submission)
-_ANY = msgspec.json.Decoder(msgspec.Raw)
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Taken(NamedTuple):
@@ -102,7 +76,7 @@ class Pages:
 
     async def request_agent(self, request: web.Request) -> web.Response:
         """Held open until the launcher says who this worker is."""
-        body = await _read(request, _AGENT_REQUEST, "provider_data, client_timestamp")
+        body = await read_body(request, AGENT_REQUEST, "provider_data, client_timestamp")
         waiting, answer = self._open_request(request)
         at = self._clock()
         data = {"provider_data": body.provider_data, "request_id": waiting.request_id}
@@ -114,7 +88,7 @@ class Pages:
 
     async def submit_onboarding(self, request: web.Request) -> web.Response:
         """Durable; then held open until the launcher says what comes next for this worker."""
-        body = await _read(request, _ONBOARDING, "provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp")
+        body = await read_body(request, ONBOARDING, "provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp")
         agent = self._switchboard.worker(body.provider_data.USED_AGENT_ID, self.session(request), self._clock())
         self._switchboard.check_open()
         self._check_size(len(body.provider_data.onboarding_data))
@@ -153,7 +127,7 @@ class Pages:
 
     async def log_error(self, request: web.Request) -> web.Response:
         """Passed on to the launcher; not durable."""
-        body = await _read(request, _SUBMISSION, "USED_AGENT_ID, error_data, client_timestamp")
+        body = await read_body(request, SUBMISSION, "USED_AGENT_ID, error_data, client_timestamp")
         at = self._clock()
         self._switchboard.worker(body.USED_AGENT_ID, self.session(request), at)
         self._switchboard.log_error(body.USED_AGENT_ID, body.error_data, body.client_timestamp, at)
@@ -195,7 +169,7 @@ class Pages:
 
     def _start_submission(self, request: web.Request, body: Submission, form: Form) -> Taken:
         """Start keeping a submission, unless this very one is kept or being kept. Raises Refused."""
-        submission_id = _id_of(body)
+        submission_id = body.id
         session, at = self.session(request), self._clock()
         agent = self._switchboard.check_submission(body.USED_AGENT_ID, session, submission_id, at)
         if agent is None:
@@ -260,7 +234,7 @@ class Pages:
     async def _with_files(
         self, packet_type: str, body: Submission, data: msgspec.Raw, files: list[UploadedFile]
     ) -> Envelope:
-        content: Any = _merge_files(data, files) if files else data
+        content: Any = merge_files(data, files) if files else data
         envelope = self._envelope(packet_type, body.USED_AGENT_ID, content, body.client_timestamp)
         envelope.files = files
         if self._is_too_large(len(encode([content, files])) if files else len(data)):
@@ -291,69 +265,13 @@ class Pages:
         return Envelope(packet_type, agent_id, data, client_timestamp, None, wall, wall)
 
     def _guarded(self, data: msgspec.Raw) -> msgspec.Raw:
-        """Without anything that Mephisto's launcher would take for files that the router received."""
-        if not self._guard_files or not bytes(data).lstrip().startswith(b"{"):
-            return data
-        fields = _OBJECT.decode(data)
-        return msgspec.Raw(encode({_RENAMED.get(name, name): value for name, value in fields.items()}))
+        return without_files(data) if self._guard_files else data
 
     async def _read_submission(self, request: web.Request, *json_fields: str) -> tuple[Submission, Form]:
         if request.content_type != "multipart/form-data":
-            return await _read(request, _SUBMISSION, f"USED_AGENT_ID, {json_fields[-1]}, client_timestamp"), Form()
+            return await read_body(request, SUBMISSION, f"USED_AGENT_ID, {json_fields[-1]}, client_timestamp"), Form()
         form = await self._uploads.receive(request)
         with self._uploads.discarding(form.files) as discarding:
-            submission = _submission_of(form, json_fields)
+            submission = submission_of(form, json_fields)
             discarding.unless(True)
         return submission, form
-
-
-def _id_of(submission: Submission) -> str:
-    """By which a repeat is known for one. Raises Malformed."""
-    said = submission.submission_id
-    if said and len(said) > wire.LONGEST_ID:
-        raise Malformed(f"a submission_id has {wire.LONGEST_ID} characters at the most")
-    return said or hashlib.sha256(bytes(submission.final_data)).hexdigest()
-
-
-_RENAMED = {"files": "submitted_files", "filesByFields": "submitted_filesByFields"}
-
-
-async def _read(request: web.Request, decoder: msgspec.json.Decoder[wire.T], fields: str) -> wire.T:
-    return wire.decode(await request.read(), decoder, f"a JSON object with {fields}")
-
-
-def _submission_of(form: Form, json_fields: tuple[str, ...]) -> Submission:
-    agent_id = form.fields.get("USED_AGENT_ID")
-    if agent_id is None:
-        raise Malformed("expected a form field USED_AGENT_ID")
-    submission = Submission(agent_id.decode(errors="replace"))
-    for name in json_fields:
-        if name in form.fields:
-            value = wire.decode(form.fields[name], _ANY, f"JSON in the form field {name}")
-            if name == "metadata":
-                submission.metadata = value
-            else:
-                submission.final_data = value
-            break
-    if "client_timestamp" in form.fields:
-        submission.client_timestamp = _number(form.fields["client_timestamp"])
-    if "submission_id" in form.fields:
-        submission.submission_id = form.fields["submission_id"].decode(errors="replace")
-    return submission
-
-
-def _number(text: bytes) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _merge_files(data: msgspec.Raw, files: list[UploadedFile]) -> dict[str, Any]:
-    """The worker's data with the router's word on the files, in the two forms that Mephisto's launcher reads."""
-    merged: dict[str, Any] = dict(_OBJECT.decode(data)) if bytes(data).lstrip().startswith(b"{") else {"data": data}
-    by_field: dict[str, list[dict[str, Any]]] = {}
-    for file in files:
-        facts = msgspec.to_builtins(file)
-        by_field.setdefault(facts.pop("fieldname"), []).append(facts)
-    return {**merged, "files": files, "filesByFields": by_field}

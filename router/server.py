@@ -29,6 +29,7 @@ from .outbox import DiskOutbox, MemoryOutbox, Outbox
 from .pages import Pages
 from .policy import EVERYWHERE, page_headers
 from .protocol import Malformed, Packet, Refused, decode_frame
+from .refusals import http_log, plain_page, refusal
 from .settings import Settings
 from .sockets import Listener, Socket, Sockets
 from .switchboard import Instant, Switchboard
@@ -82,7 +83,13 @@ class Router:
                 web.get("/{path:.+}", self._static),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_PATIENCE)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=http_log(self.switchboard.counters),
+            auto_decompress=False,  # no page compresses what it sends
+            shutdown_timeout=STOP_PATIENCE,
+        )
         await self._runner.setup()
         for listener in listeners:
             await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
@@ -240,7 +247,7 @@ class Router:
                 self.switchboard.check_admission(self._clock())
             except Refused as refused:
                 self.switchboard.counters[f"refused_{refused.error}"] += 1
-                return _plain_page(refused, self._page_headers)
+                return plain_page(refused, self._page_headers)
         return self._file("index.html")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
@@ -290,12 +297,12 @@ class Router:
             refused = error
         except Malformed as error:
             refused = Refused(400, "malformed", str(error))
-        except ConnectionError:
+        except (ConnectionError, web.RequestPayloadError):
             refused = Refused(400, "cut_off", "The request did not arrive whole. Please try again.")
         except web.HTTPRequestEntityTooLarge:
             refused = Refused(413, "too_large", f"The limit for one answer is {self.limits.submission} bytes.")
         self.switchboard.counters[f"refused_{refused.error}"] += 1
-        return _refusal(refused)
+        return refusal(refused)
 
 
 def _ignore(peer: Peer, packet: Packet, at: Instant) -> None:
@@ -311,32 +318,5 @@ def _inside(root: Path, path: str) -> Path | None:
     return found if found.is_file() and found.is_relative_to(root.resolve()) else None
 
 
-def _refusal(refused: Refused) -> web.Response:
-    response = web.json_response({"error": refused.error, "message": refused.message}, status=refused.status)
-    if refused.retry_after is not None:
-        response.headers["Retry-After"] = str(refused.retry_after)
-    return response
-
-
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(EVERYWHERE)
-
-
-def _plain_page(refused: Refused, headers: dict[str, str]) -> web.Response:
-    response = web.Response(
-        text=_PLAIN_PAGE.format(message=refused.message),
-        content_type="text/html",
-        status=refused.status,
-        headers=headers,
-    )
-    if refused.retry_after is not None:
-        response.headers["Retry-After"] = str(refused.retry_after)
-    return response
-
-
-_PLAIN_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Not available</title>
-<p>{message}</p>
-</html>
-"""

@@ -243,8 +243,7 @@ class Switchboard:
     def _speaker(self, peer: Peer, packet: Packet, at: Instant, tell_status: bool = True) -> Agent:
         """The agent that a page's packet speaks for; its socket is attached if it was not."""
         agent = self.agents.authorise(packet.subject_id, peer.session)
-        agent.heard = at.now
-        self.lease.worker_heard(at.now)
+        agent.heard = self.lease.worked = at.now
         if peer not in agent.peers:
             displaced = self.agents.attach(agent, peer)
             if displaced is not None:

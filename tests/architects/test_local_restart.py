@@ -46,6 +46,12 @@ class Crew:
         await self.channel.open(PATIENCE, PATIENCE)
         return self.channel
 
+    async def until_stored(self, count: int) -> None:
+        await soon(lambda: len(self.stored) >= count)
+
+    async def until_opened(self, times: int) -> None:
+        await soon(lambda: self.opened >= times)
+
     def _open(self, channel_id: str) -> None:
         """A router that was started again knows nobody."""
         self.opened += 1
@@ -150,14 +156,13 @@ async def test_what_was_acknowledged_is_delivered_once_however_often_the_router_
     workers = [Worker(url, f"w{number}") for number in range(8)]
     working = asyncio.gather(*(worker.do(25) for worker in workers))
     for kills in range(1, 5):
-        enough = len(crew.stored) + 15
-        await soon(lambda enough=enough: len(crew.stored) >= enough)
+        await crew.until_stored(len(crew.stored) + 15)
         assert not working.done()
         await kill_router(site)
-        await soon(lambda kills=kills: crew.opened > kills)
+        await crew.until_opened(kills + 1)
     async with asyncio.timeout(PATIENCE):
         await working
-    await soon(lambda: len(crew.stored) >= 200)
+    await crew.until_stored(200)
     told = [unit for worker in workers for unit in worker.told]
     assert Counter(crew.stored) == Counter(told)
     await asyncio.gather(*(worker.speak_up() for worker in workers))

@@ -207,13 +207,18 @@ class Player:
     async def _metrics(self) -> dict[str, float]:
         url = f"http://127.0.0.1:{self.router.port}/metrics"
         _, _, text = await self._browser("nobody").ask("GET", url, {}, None)
-        samples = dict(line.split() for line in text.decode().splitlines() if not line.startswith("#"))
-        return Counts({_plain(name): float(value) for name, value in samples.items()})
+        return metrics_of(text.decode())
 
     def _browser(self, name: str) -> Browser:
         if name not in self._browsers:
             self._browsers[name] = Browser()
         return self._browsers[name]
+
+
+def metrics_of(text: str) -> Counts:
+    """The samples of a router's `/metrics`, by their names without what all names have."""
+    samples = dict(line.split() for line in text.splitlines() if not line.startswith("#"))
+    return Counts({_plain(name): float(value) for name, value in samples.items()})
 
 
 def _as_told(answer: Answer) -> dict[str, Any]:

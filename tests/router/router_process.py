@@ -108,6 +108,11 @@ class RouterProcess:
         """What its standard error holds."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        return self._running().pid
+
     def stored_files(self) -> list[str]:
         """The names of the uploads, whole or torn, in its data directory."""
         files = (path for path in self.data.rglob("*") if path.is_file())

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from . import raw_connections
 from .player import Player
 from .router_process import RouterCommand, RouterProcess
 from .vector import Step
@@ -145,7 +146,8 @@ def test_a_router_that_could_not_start_is_not_started_again(
 ) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / damaged).write_text("not what it should be\nat all\n")
-    flags = ["--static", static, "--data", tmp_path / "data", "--open", "--restart", "--max-lifetime", "1h"]
+    flags: list[str | Path] = ["--static", static, "--data", tmp_path / "data", "--open", "--restart"]
+    flags += ["--max-lifetime", "1h"]
     ended = run(router_command, *flags)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert re.search(rf"{damaged}.*move it away", ended.stderr)
@@ -175,6 +177,32 @@ def test_port_and_token_may_come_from_the_environment(
     with running(router_command, *flags, PORT=str(free_port), FALSEWORK_TOKEN="secret") as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline()) == {"ready": {"port": free_port}}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\xff\xfe\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\xff: x\r\n\r\n",
+        b"\0" * 9000,
+    ],
+)
+async def test_what_is_no_http_is_counted_and_fills_no_log(
+    router_command: RouterCommand, tmp_path: Path, request_: bytes
+) -> None:
+    router = RouterProcess(router_command, tmp_path, [], {}, is_open=False)
+    router.start()
+    player = Player(router)
+    try:
+        logged = len(router.said())
+        for _ in range(5):
+            assert await raw_connections.ask(router.port, request_) == 400
+        await player.play([{"metrics": {"refused_not_http": 5}}])
+        assert len(router.said()) - logged < 500
+    finally:
+        await player.close()
+        router.end()
 
 
 async def test_a_full_disk_is_told_to_the_worker_and_costs_no_number(

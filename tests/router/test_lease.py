@@ -68,8 +68,8 @@ def test_a_router_that_was_left_for_good_ends_once_it_holds_nothing() -> None:
 # Limits of its own
 
 
-def limited(**limits: float) -> Lease:
-    return Lease(1e6, 100.0, now=1000.0, **limits)
+def limited(idle_timeout: float | None = None, lifetime_left: float | None = None) -> Lease:
+    return Lease(1e6, 100.0, now=1000.0, idle_timeout=idle_timeout, lifetime_left=lifetime_left)
 
 
 def test_a_router_that_no_worker_spoke_to_admits_nobody_after_the_idle_time() -> None:

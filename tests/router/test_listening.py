@@ -4,7 +4,6 @@ import errno
 import socket
 
 import pytest
-from falsework.router import listening
 from falsework.router.listening import close_listeners, open_listeners, port_of
 
 
@@ -35,11 +34,11 @@ def test_a_taken_port_is_an_error_and_leaves_nothing_open() -> None:
 def test_an_address_that_this_machine_lacks_is_passed_over_if_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))
     here = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
-    monkeypatch.setattr(listening.socket, "getaddrinfo", lambda *asked, **how: [nowhere, here])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **how: [nowhere, here])
     listeners = open_listeners("both", 0)
     assert [listener.getsockname()[0] for listener in listeners] == ["127.0.0.1"]
     close_listeners(listeners)
-    monkeypatch.setattr(listening.socket, "getaddrinfo", lambda *asked, **how: [nowhere])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **how: [nowhere])
     with pytest.raises(OSError) as raised:
         open_listeners("nowhere", 0)
     assert raised.value.errno == errno.EADDRNOTAVAIL

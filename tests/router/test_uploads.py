@@ -79,6 +79,10 @@ async def test_a_request_that_is_given_up_closes_its_file_after_the_last_write(
     monkeypatch.setattr("falsework.router.uploads.write_whole", _slow(writing, go_on, calls))
     handling: list[asyncio.Task[Any]] = []
 
+    def noted_close(descriptor: int) -> None:
+        calls.append("closed")
+        close(descriptor)
+
     async def handle(request: web.Request) -> web.Response:
         task = asyncio.current_task()
         assert task is not None
@@ -93,7 +97,7 @@ async def test_a_request_that_is_given_up_closes_its_file_after_the_last_write(
         form.add_field("f", b"content", filename="f.txt")
         asking = asyncio.create_task(client.post("/", data=form))
         await asyncio.to_thread(writing.wait, 10)
-        monkeypatch.setattr(os, "close", lambda descriptor: (calls.append("closed"), close(descriptor))[1])
+        monkeypatch.setattr(os, "close", noted_close)
         handling[0].cancel()
         for _ in range(5):
             await asyncio.sleep(0)
