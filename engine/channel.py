@@ -167,7 +167,6 @@ class WebSocketChannel(Channel):
     async def _connect(self, timeout: float) -> None:
         """Connect and shake hands, again and again until `timeout`. Raises ConnectFailed; a refusal is final at once."""
         errors: list[BaseException | None] = []
-        early: list[Packet]
 
         def note(state: RetryCallState) -> None:
             errors.append(state.outcome.exception() if state.outcome else None)

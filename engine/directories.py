@@ -24,10 +24,13 @@ def home() -> Path:
 
     Raises ConfigError if it cannot be made.
     """
+    return _private(home_location())
+
+
+def home_location() -> Path:
+    """Where `home` is, or would be; nothing is made."""
     chosen = os.environ.get(HOME_VARIABLE)
-    return _private(
-        Path(os.path.abspath(chosen)) if chosen else platformdirs.user_data_path("falsework", appauthor=False)
-    )
+    return Path(os.path.abspath(chosen)) if chosen else platformdirs.user_data_path("falsework", appauthor=False)
 
 
 def run_directory(run_id: str) -> Path:

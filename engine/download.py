@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import aiohttp
 
-from ..router.journal import sync_directory
+from ..router.journal import settle
 from .errors import ChannelError
 
 CHUNK = 1 << 18
@@ -40,7 +40,8 @@ async def download(url: str, filename: str, save_dir: Path, token: str) -> Path:
             await _assert_is_there(answer, url, filename)
             with partial.open("wb") as stream:
                 await _receive(answer, stream)
-            return await asyncio.to_thread(_settle, partial, save_dir / filename)
+            await asyncio.to_thread(settle, partial, save_dir / filename)
+            return save_dir / filename
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ChannelError(f"the file {filename} did not arrive whole from {url}: {error!r}") from error
     finally:
@@ -59,9 +60,3 @@ async def _receive(answer: aiohttp.ClientResponse, stream: BinaryIO) -> None:
         await asyncio.to_thread(stream.write, chunk)
     await asyncio.to_thread(stream.flush)
     await asyncio.to_thread(os.fsync, stream.fileno())
-
-
-def _settle(partial: Path, target: Path) -> Path:
-    partial.rename(target)
-    sync_directory(target.parent)
-    return target

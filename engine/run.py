@@ -16,9 +16,7 @@ from typing import Any, TypeVar
 from .account import Account
 from .architect import Architect, Presence, Site
 from .bundle import Bundle
-from .cancellation import SETTLE_TIMEOUT as SETTLE_TIMEOUT
-from .cancellation import Calls
-from .cancellation import uncancelled as uncancelled
+from .cancellation import SETTLE_TIMEOUT, Calls
 from .channel import Channel
 from .config import LifecycleArgs
 from .errors import ArchitectError, FalseworkError, IllegalTransition, ShutdownFailed

@@ -200,6 +200,12 @@ def write_file(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
+def settle(partial: Path, target: Path) -> None:
+    """Give a file that is whole and on the disk its real name, durably. Raises OSError."""
+    os.rename(partial, target)
+    sync_directory(target.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Make a new or renamed file's name durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -40,8 +40,6 @@ ERROR = "error"
 MALFORMED = 4400
 BAD_TOKEN = 4401
 DISPLACED = 4409
-POLICY = 1008
-TOO_SLOW = 4408
 
 # Statuses of an agent (protocol §5).
 NONE = "none"

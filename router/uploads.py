@@ -17,7 +17,7 @@ from pathlib import Path
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from .journal import sync_directory, write_file, write_whole
+from .journal import settle, write_file, write_whole
 from .protocol import Limits, Malformed, Refused, UploadedFile
 
 CHUNK = 1 << 18
@@ -132,7 +132,7 @@ class Uploads:
         partial = self.directory / f"{name}.part"
         try:
             size = await self._stream(part, partial)
-            await _to_its_end(self._settle, partial, name)
+            await _to_its_end(settle, partial, self.directory / name)
         except BaseException:
             self.discard([partial.name, name])
             raise
@@ -160,10 +160,6 @@ class Uploads:
         finally:
             os.close(descriptor)
         return size
-
-    def _settle(self, partial: Path, name: str) -> None:
-        os.rename(partial, self.directory / name)
-        sync_directory(self.directory)
 
 
 async def _to_its_end(call: Callable[..., None], *arguments: object) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 import sqlalchemy as sa
 
-from ..directories import HOME_VARIABLE, home
+from ..directories import home, home_location
 from ..errors import ConfigError, Problem
 from ..ledger import Ledger, RunRecord
 
@@ -95,6 +94,4 @@ def _ledger_file() -> Path | None:
     if text:
         url = _check_url(text)
         return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
-    chosen = os.environ.get(HOME_VARIABLE)
-    directory = Path(chosen) if chosen else platformdirs.user_data_path("falsework", appauthor=False)
-    return directory / FILE_NAME
+    return home_location() / FILE_NAME
