@@ -24,8 +24,8 @@ from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Lef
 from falsework.engine.bundle import Bundle
 from falsework.engine.channel import Channel, WebSocketChannel
 from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, ShutdownFailed, TransientError
-from falsework.engine.fields import Duration
-from falsework.engine.quantities import format_duration
+from falsework.engine.config.fields import Duration
+from falsework.engine.config.quantities import format_duration
 from falsework.router.protocol import check_policy
 
 from . import child, process

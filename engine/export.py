@@ -18,8 +18,8 @@ from typing import Any, TextIO
 
 import msgspec
 
-from .submissions import Submission, read
-from .units import load_units
+from .config.units import load_units
+from .work.submissions import Submission, read
 
 UNITS_FILE = "units.jsonl"
 

@@ -9,10 +9,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from .foreman import Foreman
 from .report import Reporter
 from .run import Run
 from .states import State
+from .work.foreman import Foreman
 
 LONGEST = 600.0
 """Seconds after which a server that still hands over is taken down all the same."""

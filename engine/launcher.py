@@ -20,29 +20,29 @@ from typing import Any, NoReturn
 import msgspec
 
 from .architect import Presence, Site
-from .assignments import Assignments, Counts
-from .bots import Bots, BotsGaveUp
 from .cancellation import uncancelled
 from .config import TaskFile
+from .config.units import load_units
 from .directories import new_run_id, run_directory
 from .endings import RunEnded, end_after, end_when_idle, forever, until
 from .errors import ConfigError, ConnectFailed, Problem
 from .farewell import take_leave
-from .foreman import Foreman
 from .heartbeat import beating
-from .hook import Hook, HookFailed
-from .intake import Intake
 from .ledger import Ledger, RunRecord
 from .owner import Owner
 from .provider import Provider, make_provider
 from .registry import architect_class
 from .report import Reporter
-from .roster import Roster
 from .run import Run
 from .salvage import copy_upload, lies_here, salvage
 from .states import State
-from .submissions import StoreError, Submissions
-from .units import load_units
+from .work.assignments import Assignments, Counts
+from .work.bots import Bots, BotsGaveUp
+from .work.foreman import Foreman
+from .work.hook import Hook, HookFailed
+from .work.intake import Intake
+from .work.roster import Roster
+from .work.submissions import StoreError, Submissions
 
 FAREWELL_TIMEOUT = 10.0
 """Seconds without anything arriving after which the server is not expected to hand over more, and is taken down."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from .assignments import Counts
 from .states import State
+from .work.assignments import Counts
 
 log = logging.getLogger("falsework")
 

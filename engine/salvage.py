@@ -13,8 +13,8 @@ import msgspec
 
 from ..router.journal import JournalDamaged, read_records
 from ..router.protocol import Packet
-from .foreman import Foreman
 from .report import Reporter
+from .work.foreman import Foreman
 
 OUTBOX = Path("data", "outbox.jsonl")
 UPLOADS = Path("data", "uploads")

@@ -10,12 +10,12 @@ from typing import Any
 import typer
 
 from ..config import TaskFile, load_task_file
+from ..config.quantities import parse_duration
 from ..errors import FalseworkError, ShutdownFailed
 from ..launcher import BotSettings, Outcome, TaskLauncher
 from ..ledger import Ledger
-from ..quantities import parse_duration
 from ..states import FINAL
-from ..submissions import FILE_NAME
+from ..work.submissions import FILE_NAME
 from . import signals
 from .exits import Interrupted, StillStanding, told
 from .progress import Progress, showing

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-from ..assignments import Counts
 from ..report import Reporter
 from ..states import State
+from ..work.assignments import Counts
 
 BETWEEN_COUNTS = 1.0
 """Seconds between two lines that say where the work stands."""

@@ -11,7 +11,7 @@ from ..architect import Resource
 from ..diagram import spoken
 from ..ledger import Ledger, RunRecord
 from ..states import FINAL
-from ..submissions import read
+from ..work.submissions import read
 from .output import iso_time, local_time, print_aligned, print_json, print_table
 from .progress import printable
 from .records import is_owner_alive, reading, reading_run

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from ..checks import nearest_name
 from ..config import TASK_FILE, TaskFile, load_task_file
+from ..config.checks import nearest_name
+from ..config.units import load_units
 from ..errors import ConfigError, Problem
-from ..hook import Hook
 from ..registry import architect_class
-from ..units import load_units
+from ..work.hook import Hook
 from .commands import Example
 from .output import print_aligned
 

@@ -17,7 +17,7 @@ from falsework.architects.local import LocalArchitect, LocalArgs, router_command
 from falsework.engine.architect import Presence, Resource, Site
 from falsework.engine.bundle import Bundle, BundleChanged
 from falsework.engine.errors import DeployFailed, TransientError
-from falsework.engine.fields import schema_for
+from falsework.engine.config.fields import schema_for
 from marshmallow import ValidationError
 
 from .conftest import TOKEN, Architects, pid_of, port_of, up

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from falsework.architects.local import LocalArchitect, LocalArgs, router_command
 from falsework.engine.architect import Site
-from falsework.engine.fields import schema_for
+from falsework.engine.config.fields import schema_for
 from marshmallow import ValidationError
 
 from .conftest import Architects, up

@@ -15,7 +15,7 @@ from falsework.engine.launcher import Outcome, TaskLauncher
 from falsework.engine.ledger import Ledger
 from falsework.engine.report import Reporter
 from falsework.engine.states import State
-from falsework.engine.submissions import Submission, read
+from falsework.engine.work.submissions import Submission, read
 from playwright.async_api import expect
 
 from .conftest import EXAMPLES, NewPage

@@ -15,7 +15,7 @@ from falsework.engine.launcher import BotSettings, Outcome, TaskLauncher
 from falsework.engine.ledger import Ledger
 from falsework.engine.report import Reporter
 from falsework.engine.states import State
-from falsework.engine.submissions import Submission, read
+from falsework.engine.work.submissions import Submission, read
 
 from .serving import PATIENCE, Worker
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from falsework.engine.errors import ConfigError
 from falsework.engine.export import export_rows, write_csv, write_jsonl
-from falsework.engine.submissions import Kind, StoredFile, Submission, Submissions
+from falsework.engine.work.submissions import Kind, StoredFile, Submission, Submissions
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from falsework.engine import bots
 from falsework.engine import launcher as launchers
 from falsework.engine.config import load_task_file
 from falsework.engine.endings import RunEnded
@@ -19,7 +18,8 @@ from falsework.engine.launcher import LARGEST_UNIT, BotSettings, TaskLauncher
 from falsework.engine.ledger import Ledger
 from falsework.engine.provider import LinkProvider
 from falsework.engine.states import State
-from falsework.engine.submissions import StoreFailed, Submissions
+from falsework.engine.work import bots
+from falsework.engine.work.submissions import StoreFailed, Submissions
 
 from .launching import EXAMPLES, Launch, assert_done_as_asked, launched, write_task
 

@@ -18,7 +18,7 @@ from falsework.engine import launcher as launchers
 from falsework.engine import salvage as salvages
 from falsework.engine.architect import Site
 from falsework.engine.endings import RunEnded
-from falsework.engine.foreman import Foreman
+from falsework.engine.work.foreman import Foreman
 from falsework.router.protocol import Packet
 
 from .full_disk import full_disk

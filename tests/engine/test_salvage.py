@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from falsework.engine.assignments import Assignments
 from falsework.engine.config import TaskArgs
-from falsework.engine.foreman import Foreman
-from falsework.engine.hook import Hook
-from falsework.engine.intake import Intake
-from falsework.engine.roster import Roster
 from falsework.engine.salvage import copy_upload, lies_here, salvage
-from falsework.engine.submissions import Submissions, read
+from falsework.engine.work.assignments import Assignments
+from falsework.engine.work.foreman import Foreman
+from falsework.engine.work.hook import Hook
+from falsework.engine.work.intake import Intake
+from falsework.engine.work.roster import Roster
+from falsework.engine.work.submissions import Submissions, read
 
 from .workshop import Listener
 

@@ -9,16 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from falsework.engine.assignments import Assignments, Counts
 from falsework.engine.channel import WebSocketChannel
 from falsework.engine.config import TaskArgs
 from falsework.engine.download import download
-from falsework.engine.foreman import Foreman
-from falsework.engine.hook import Hook
-from falsework.engine.intake import Intake
 from falsework.engine.report import Reporter
-from falsework.engine.roster import Roster
-from falsework.engine.submissions import Submission, Submissions, read
+from falsework.engine.work.assignments import Assignments, Counts
+from falsework.engine.work.foreman import Foreman
+from falsework.engine.work.hook import Hook
+from falsework.engine.work.intake import Intake
+from falsework.engine.work.roster import Roster
+from falsework.engine.work.submissions import Submission, Submissions, read
 
 from .serving import PATIENCE, TOKEN, RouterProcess, Worker, soon
 

@@ -14,7 +14,7 @@ from falsework.engine.cli.commands import app
 from falsework.engine.cli.records import open_ledger
 from falsework.engine.ledger import RunRecord
 from falsework.engine.owner import Owner
-from falsework.engine.submissions import Kind, Submission, Submissions
+from falsework.engine.work.submissions import Kind, Submission, Submissions
 from typer.testing import CliRunner, Result
 
 KINDS: list[tuple[Kind, bool]] = [("unit", True), ("unit", False), ("onboarding", True), ("metadata", False)]
