@@ -38,6 +38,8 @@ from .router_limits import check_frame_ancestors, read_limits
 if TYPE_CHECKING:
     from falsework.engine.config import TaskArgs
 
+DATA = "data"
+"""The router's data directory, in the run's directory."""
 PROCESS = "process"
 """The kind of the one resource; its name is the run id."""
 
@@ -164,6 +166,10 @@ class LocalArchitect(Architect):
             )
         ]
 
+    def remains(self, site: Site) -> Path | None:
+        """Its data directory, which is in the run's."""
+        return site.directory / DATA
+
     async def shutdown(self, site: Site) -> None:
         """End every process that was recorded or that carries the run id. The log and the data stay where they are."""
         failures = await _terminate_all(site, _recorded(site))
@@ -201,7 +207,7 @@ def router_command(start: Sequence[str], site: Site, token_file: Path) -> list[s
     args: LocalArgs = site.args
     return [
         *start,
-        f"--data={site.directory.resolve() / 'data'}",
+        f"--data={site.directory.resolve() / DATA}",
         f"--port={args.port}",
         f"--host={args.host}",
         f"--run-id={site.run_id}",
@@ -235,7 +241,7 @@ def _lay_out(site: Site) -> Path:
     """Make the data directory and the token's file, which is returned."""
     path = _token_file(site)
     try:
-        (site.directory / "data").mkdir(mode=0o700, exist_ok=True)
+        (site.directory / DATA).mkdir(mode=0o700, exist_ok=True)
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(site.token)

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -46,6 +47,27 @@ class MarkedProcess:
     command: tuple[str, ...]
 
 
+class _Scans:
+    """Looks at all processes, shared by those who ask at the same time: each gets a look that began after it asked."""
+
+    def __init__(self) -> None:
+        self._looking = threading.Lock()
+        self._begun = 0
+        self._last: tuple[int, list[tuple[int, str]]] = (0, [])
+
+    def next(self) -> list[tuple[int, str]]:
+        """The marked processes, as `marks` has them. From any thread."""
+        asked = self._begun
+        with self._looking:
+            if self._last[0] <= asked:
+                self._begun += 1
+                self._last = (self._begun, list(marks()))
+            return self._last[1]
+
+
+_scans = _Scans()
+
+
 def alive(identity: ProcessIdentity, run_id: str) -> bool:
     """Whether this very process of this run is running. A zombie is not.
 
@@ -67,7 +89,7 @@ def find(run_id: str) -> list[ProcessIdentity]:
 
 def marked(run_id: str | None = None) -> list[MarkedProcess]:
     """What `find` finds, with its command line; of every run if no run id is given."""
-    found = (_look_at(pid, mark) for pid, mark in marks() if run_id in (None, mark))
+    found = (_look_at(pid, mark) for pid, mark in _scans.next() if run_id in (None, mark))
     return sorted((one for one in found if one is not None), key=lambda one: one.identity.started)
 
 
@@ -178,7 +200,16 @@ def _rest_of_group(leader: ProcessIdentity, run_id: str) -> list[ProcessIdentity
         return []
     except PermissionError:
         pass
-    return [member for member in find(run_id) if member.pid != leader.pid and _group_of(member.pid) == leader.pid]
+    members = [pid for pid in psutil.pids() if pid != leader.pid and _group_of(pid) == leader.pid]
+    ours = [_look_at(pid, run_id) for pid in members if _is_marked(pid, run_id)]
+    return [member.identity for member in ours if member is not None]
+
+
+def _is_marked(pid: int, run_id: str) -> bool:
+    try:
+        return run_id_of(pid) == run_id
+    except PermissionError:
+        return False
 
 
 def _group_of(pid: int) -> int | None:

@@ -183,6 +183,18 @@ class Architect(ABC):
     async def cleanup(self, site: Site) -> None:
         """Remove what deploying needed and running does not. May be repeated."""
 
+    async def log_tail(self, site: Site, lines: int) -> list[str]:
+        """The last `lines` of what the server logged; empty where there is nothing to read. Raises nothing for a server
+        that is away, and is not called once it is gone."""
+        return []
+
+    def remains(self, site: Site) -> Path | None:
+        """The server's data directory, where it is on this machine and outlives the server; None where it does not.
+
+        It holds the router's outbox and uploads; what was not handed over is taken from there once the server is gone.
+        """
+        return None
+
     @abstractmethod
     async def shutdown(self, site: Site) -> None:
         """Take down everything recorded, graceful first, then forceful. Returns once it was seen to be gone.

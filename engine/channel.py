@@ -61,6 +61,11 @@ class Channel(ABC):
     router_epoch: str | None
     """The epoch of the router at the other end, once open."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the other end is there now; a channel that is open may be about to connect again."""
+        return True
+
     @abstractmethod
     async def open(self, timeout: float, reconnect_timeout: float) -> None:
         """Connect within `timeout` seconds, then stay connected; raises ConnectFailed. Legal once."""
@@ -79,6 +84,10 @@ class Channel(ABC):
     @abstractmethod
     async def say_bye(self, timeout: float) -> bool:
         """Leave for good: wait until the router has handed over everything; False if it did not in time. May be repeated."""
+
+    async def catch_up(self, timeout: float) -> bool:
+        """Wait until all has come that the router held when it was connected to last; False if it did not in time."""
+        return True
 
     @abstractmethod
     async def close(self) -> None:
@@ -109,10 +118,17 @@ class WebSocketChannel(Channel):
         self._has_farewell = False
         self._over = asyncio.Event()
         """Set when the router has said farewell, or the connection is lost for good."""
+        self._awaited = 0
+        self._caught_up = asyncio.Event()
+        """Set when as many durable packets have come as the router held when it said welcome."""
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._frame_limit = wire.Limits().frame
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def is_connected(self) -> bool:
+        return self._socket is not None and not self._socket.closed
 
     @property
     def dropped(self) -> int:
@@ -149,6 +165,12 @@ class WebSocketChannel(Channel):
             async with asyncio.timeout(timeout):
                 await self._over.wait()
         return self._has_farewell
+
+    async def catch_up(self, timeout: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._caught_up.wait()
+        return self._caught_up.is_set()
 
     async def close(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -232,6 +254,7 @@ class WebSocketChannel(Channel):
         except (Malformed, ValueError) as error:
             raise ConnectFailed(f"what answers at {self.url} is no falsework router: {error}") from error
         self.router_epoch = welcome.router_epoch
+        self._await(welcome.held)
         self._frame_limit = welcome.limits.get("frame", self._frame_limit)
         return early
 
@@ -298,11 +321,19 @@ class WebSocketChannel(Channel):
             self._over.set()
             return
         if packet.number is not None and self.router_epoch is not None:
+            self._await(self._awaited - 1)
             seen = max(self._received.get(self.router_epoch, 0), self.acked.get(self.router_epoch, 0))
             if packet.number <= seen:
                 return
             self._received[self.router_epoch] = packet.number
         self._on_message(self.channel_id, packet)
+
+    def _await(self, packets: int) -> None:
+        self._awaited = packets
+        if packets > 0:
+            self._caught_up.clear()
+        else:
+            self._caught_up.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that fails, by a callback that raises for example, must not leave a channel that only looks open."""
@@ -319,6 +350,7 @@ class WebSocketChannel(Channel):
 class _Welcome(msgspec.Struct):
     run_id: str
     router_epoch: str
+    held: int = 0
     limits: dict[str, int] = {}
 
 

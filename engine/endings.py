@@ -19,12 +19,12 @@ async def forever() -> NoReturn:
         await asyncio.Event().wait()
 
 
-async def end_after(seconds: float | None) -> NoReturn:
-    """Raises RunEnded `seconds` from now."""
-    if seconds is None:
+async def end_after(seconds: float | None, limit: float | None) -> NoReturn:
+    """Raises RunEnded `seconds` from now, when the run has lasted for `limit` seconds in all."""
+    if seconds is None or limit is None:
         await forever()
     await asyncio.sleep(seconds)
-    raise RunEnded(f"the run has lasted {seconds:g} s (lifecycle.max_lifetime)")
+    raise RunEnded(f"the run has lasted {limit:g} s (lifecycle.max_lifetime)")
 
 
 async def end_when_idle(timeout: float | None, last_heard: Callable[[], float], clock: Callable[[], float]) -> NoReturn:

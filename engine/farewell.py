@@ -24,6 +24,22 @@ async def take_leave(run: Run, foreman: Foreman, reporter: Reporter, patience: f
     async def say_bye() -> bool:
         return all(await asyncio.gather(*(channel.say_bye(patience) for channel in run.channels)))
 
+    foreman.expire_all()
+    await _hand_over(say_bye, run, foreman, reporter, patience)
+
+
+async def take_in(run: Run, foreman: Foreman, reporter: Reporter, patience: float) -> None:
+    """Wait for what the servers held when they were connected to, as long as something arrives. They go on afterwards."""
+
+    async def catch_up() -> bool:
+        return all(await asyncio.gather(*(channel.catch_up(patience) for channel in run.channels)))
+
+    await _hand_over(catch_up, run, foreman, reporter, patience)
+
+
+async def _hand_over(
+    attempt: Callable[[], Awaitable[bool]], run: Run, foreman: Foreman, reporter: Reporter, patience: float
+) -> None:
     async def settle() -> bool:
         try:
             async with asyncio.timeout(patience):
@@ -32,8 +48,7 @@ async def take_leave(run: Run, foreman: Foreman, reporter: Reporter, patience: f
             return False
         return True
 
-    foreman.expire_all()
-    if run.state is State.CONNECTED and not await _while_things_arrive(foreman, say_bye):
+    if run.state is State.CONNECTED and not await _while_things_arrive(foreman, attempt):
         reporter.say(f"the server handed over nothing more for {patience:g} s, though it holds something or is away")
     await _while_things_arrive(foreman, settle)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from .architect import Site
 from .errors import LedgerError
 from .ledger import Ledger
 
@@ -14,14 +15,14 @@ INTERVAL = 10.0
 
 
 @asynccontextmanager
-async def beating(ledger: Ledger, run_id: str) -> AsyncIterator[None]:
-    """Sign the ledger now and then while this lasts. A sign that cannot be written is no reason to end a run."""
+async def beating(ledger: Ledger, site: Site) -> AsyncIterator[None]:
+    """Sign the ledger now and then while this lasts, as this site's launcher. That it cannot be written ends no run."""
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(INTERVAL)
             with suppress(LedgerError):
-                await ledger.beat(run_id)
+                await ledger.beat(site.run_id, site.epoch)
 
     task = asyncio.create_task(beat())
     try:

@@ -113,21 +113,32 @@ class Ledger:
         await self._change(run_id, url=url)
 
     async def claim(self, run: RunRecord, owner: Owner) -> RunRecord:
-        """Make `owner` the run's owner, under its next epoch. Raises RunTakenOver if somebody else was faster."""
-        claimed = replace(run, owner=owner, epoch=run.epoch + 1, heartbeat=self._clock())
-        changed = {name: tables.columns_of_run(claimed)[name] for name in _CLAIMED}
+        """Make `owner` the run's owner, under its next epoch; returns the run as it is now: its last owner may have gone on.
+
+        Raises RunTakenOver if somebody else was faster.
+        """
+        claiming = replace(run, owner=owner, epoch=run.epoch + 1, heartbeat=self._clock())
+        changed = {name: tables.columns_of_run(claiming)[name] for name in _CLAIMED}
         claim = {"of_run": run.run_id, "of_epoch": run.epoch, **changed}
+        claimed: list[Row[Any]] = []
 
         def write(connection: Connection) -> None:
             if connection.execute(tables.CHANGE_OWNED_RUN, claim).rowcount != 1:
                 _owned(connection, run.run_id, run.epoch)
+            claimed[:] = connection.execute(tables.FIND_RUN, {"of_run": run.run_id}).all()
 
         await self._write(write)
-        return claimed
+        return tables.run_of(claimed[0])
 
-    async def beat(self, run_id: str) -> None:
-        """Say that the run's owner is alive."""
-        await self._change(run_id, heartbeat=self._clock())
+    async def beat(self, run_id: str, epoch: int) -> None:
+        """Say that the run's owner, its launcher of this `epoch`, is alive. Raises RunTakenOver if it is that no more."""
+        beat = {"of_run": run_id, "of_epoch": epoch, "heartbeat": self._clock()}
+
+        def write(connection: Connection) -> None:
+            if connection.execute(tables.CHANGE_OWNED_RUN, beat).rowcount != 1:
+                _owned(connection, run_id, epoch)
+
+        await self._write(write)
 
     async def close(self) -> None:
         """Finish what is queued. May be repeated; afterwards every other call raises LedgerError."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from math import inf
 
 import psutil
 
 CLOCK_TOLERANCE = 2.0
 """Seconds that two readings of one process's start time may differ."""
+FRESH = 60.0
+"""Seconds for which a heartbeat tells that its launcher lives: several intervals of heartbeat.py."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,17 @@ class Owner:
         """Whether its life can be looked at from here."""
         return self.host == socket.gethostname()
 
-    def is_alive(self) -> bool:
+    def is_alive(self, unheard: float = inf) -> bool:
         """Whether the process still runs, as far as it may be looked at: whoever may not be is not said to be dead.
 
-        Legal on its own host only.
+        A process of that id with another start time is another one, unless the owner's last heartbeat is only `unheard`
+        seconds old: then it may be the clock that was set. Legal on its own host only.
         """
         if not self.is_on_this_host():
             raise ValueError(f"{self} can only be looked at on {self.host}")
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < CLOCK_TOLERANCE
+            same = abs(process.create_time() - self.started) < CLOCK_TOLERANCE or unheard < FRESH
             return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False

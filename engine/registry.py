@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import is_dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,12 @@ GROUP = "falsework.architects"
 
 def architects() -> dict[str, EntryPoint]:
     """The installed architects by name. Of two with one name, the one that Python would import first is meant."""
+    return dict(_installed(tuple(sys.path)))
+
+
+@lru_cache(maxsize=1)
+def _installed(path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """What is found on `path`. Kept, since a sweep asks for each run, and looking takes 10 ms."""
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
         found.setdefault(entry.name, entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from .states import State
@@ -32,3 +33,20 @@ class Reporter:
 
     def progress(self, counts: Counts) -> None:
         """Where the work stands; comes after each change."""
+
+
+class OneOfSeveral(Reporter):
+    """Tells what one run of several says, each line with the run's id."""
+
+    def __init__(self, run_id: str, say: Callable[[str], None]) -> None:
+        self._run_id, self._say = run_id, say
+
+    def say(self, text: str) -> None:
+        self._say(f"{self._run_id}: {text}")
+
+    def begun(self, run_id: str, directory: Path) -> None:
+        """It is known already."""
+
+    def state(self, state: State) -> None:
+        if state in (State.SHUT_DOWN, State.SHUTDOWN_FAILED):
+            self.say(state.value)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .account import Account
@@ -30,6 +31,11 @@ UNDO_LIMIT = Limit(60.0, "the time for taking down a failed attempt")
 """Past it, the deploy is given up and shutting down takes over."""
 CLEANUP_LIMIT = Limit(60.0, "the time for cleaning up")
 CLOSE_LIMIT = Limit(15.0, "the time for closing a channel")
+LOG_LIMIT = Limit(10.0, "the time for fetching the server's log")
+LINES_IN_ERROR, LINES_KEPT = 10, 1000
+"""Lines of the server's log that an error carries, and that are kept of a server whose log goes with it."""
+LOG_FILE = "server.log"
+"""In the run's directory: those lines."""
 
 log = logging.getLogger("falsework.run")
 
@@ -81,6 +87,11 @@ class Run:
     @story.setter
     def story(self, story: list[Step]) -> None:
         self._account.story = story
+
+    @property
+    def remains(self) -> Path | None:
+        """The server's data directory, where it is on this machine and outlives the server."""
+        return self.architect.remains(self.site)
 
     async def prepare(self) -> Bundle:
         """Make the bundle. Legal in configured and prepare_failed."""
@@ -137,8 +148,9 @@ class Run:
         return await self._act(Trigger.CONNECT, lambda: self._work(Trigger.CONNECT, connect, limit))
 
     async def lose(self, reason: str) -> None:
-        """The connection is lost and did not come back. Legal in connected."""
+        """The connection is lost and did not come back, or is given up. Legal in connected."""
         await self._account.tell(Trigger.LOST, reason)
+        await self._close_channels()
 
     async def cleanup(self) -> None:
         """Remove what deploying needed and running does not. Legal once deployed; an error here is told, not raised."""
@@ -152,6 +164,12 @@ class Run:
             await self._until_shutdown(asyncio.create_task(cleanup(), name=f"cleanup of {self.site.run_id}"))
         except Exception as error:  # noqa: BLE001 - what is left over here costs space, not the run
             self._say(f"cleanup after deploying failed: {error}")
+
+    async def explain(self, error: Exception) -> None:
+        """Give an error the last lines of the server's log as a note, unless it has them. Call it before anything is deleted."""
+        lines = await self._log_tail(LINES_IN_ERROR)
+        if lines and lines[-1] not in str(error):
+            error.add_note("\n  ".join(["the last of its log:", *lines]))
 
     async def shutdown(self, reason: str) -> None:
         """Take everything down and see that it is gone. Legal in every state, repeatable, joins one that is under way.
@@ -214,6 +232,7 @@ class Run:
         try:
             url = await limit.apply(deploy)
         except Exception as error:
+            await self.explain(error)
             await self._undo(error)
             raise
         await self._account.record_url(url)
@@ -239,6 +258,7 @@ class Run:
         try:
             await self._account.tell(Trigger.SHUTDOWN, reason)
             await self._let_go()
+            await self._keep_log()
             await self._bring_down(Limit(self.limits.shutdown.timeout, "lifecycle.shutdown.timeout"))
             unrecorded = await self._account.tell(Trigger.SUCCEEDED)
         except RunTakenOver:
@@ -256,6 +276,22 @@ class Run:
         if self._stoppable:
             await asyncio.wait(self._stoppable)
         await self._close_channels()
+
+    async def _keep_log(self) -> None:
+        """Of a server that leaves nothing on this machine, keep the end of its log."""
+        if self.site.resources and self.remains is None:
+            lines = await self._log_tail(LINES_KEPT)
+            if lines:
+                await asyncio.to_thread(_write_lines, self.site.directory / LOG_FILE, lines, self._say)
+
+    async def _log_tail(self, lines: int) -> list[str]:
+        try:
+            return await LOG_LIMIT.apply(
+                lambda: self._calls.make("log_tail", self.architect.log_tail(self.site, lines))
+            )
+        except Exception as error:  # noqa: BLE001 - a log explains, and must not be in the way of what it explains
+            self._say(f"the server's log could not be had: {error}")
+            return []
 
     async def _close_channels(self) -> None:
         """Close every channel. What keeps one from closing is told, and keeps nothing else from happening."""
@@ -295,6 +331,13 @@ class Run:
     async def _see_deploy_ended(self) -> None:
         if Trigger.DEPLOY in self._calls.given_up:
             raise ArchitectError("deploying goes on although it was cancelled, and may still make something")
+
+
+def _write_lines(path: Path, lines: list[str], say: Callable[[str], None]) -> None:
+    try:
+        path.write_text("".join(f"{line}\n" for line in lines))
+    except OSError as error:
+        say(f"the server's log could not be kept: {error}")
 
 
 def _harmless(tell: Callable[[T], None]) -> Callable[[T], None]:

@@ -1,6 +1,6 @@
 """What a server on this machine held when it ended, read from its disk: workers were told that it is safe, and it is.
 
-The directory is laid out by the architect, the outbox in it written by the router; nothing here changes either.
+Where it is, if it outlives the server, the architect says; the outbox in it was written by the router. Nothing here changes it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from ..router.protocol import Packet
 from .report import Reporter
 from .work.foreman import Foreman
 
-OUTBOX = Path("data", "outbox.jsonl")
-UPLOADS = Path("data", "uploads")
-"""In the run's directory, where the server ran on this machine."""
+OUTBOX, UPLOADS = "outbox.jsonl", "uploads"
+"""In a router's data directory."""
 PATIENCE = 10.0
 """Seconds for storing what is left. Past it the disk does not take it, and it stays where it is."""
 
 
-async def salvage(directory: Path, foreman: Foreman, reporter: Reporter) -> None:
-    """Take in what was not handed over. Call it once the server is gone. Never raises: whatever is left is told."""
-    outbox = directory / OUTBOX
+async def salvage(remains: Path | None, foreman: Foreman, reporter: Reporter) -> None:
+    """Take in what was not handed over, from the data directory that the server left, if it left one.
+
+    Call it once the server is gone. Never raises: whatever is left is told.
+    """
+    if remains is None:
+        return
+    outbox = remains / OUTBOX
     try:
         router_epoch, held = await asyncio.to_thread(_read, outbox)
     except (OSError, JournalDamaged, msgspec.MsgspecError) as error:
@@ -43,14 +47,14 @@ async def salvage(directory: Path, foreman: Foreman, reporter: Reporter) -> None
         reporter.say(f"{left} things that were handed in could not be stored, and are still in {outbox}")
 
 
-def lies_here(directory: Path, filename: str) -> bool:
-    """Whether an upload is on the disk of a server that ran on this machine."""
-    return (directory / UPLOADS / filename).is_file()
+def lies_here(remains: Path, filename: str) -> bool:
+    """Whether an upload is in the data directory that a server left."""
+    return (remains / UPLOADS / filename).is_file()
 
 
-async def copy_upload(directory: Path, filename: str, save_dir: Path) -> Path:
-    """An upload from the server's disk; it appears whole or not at all. Raises OSError."""
-    source = directory / UPLOADS / filename
+async def copy_upload(remains: Path, filename: str, save_dir: Path) -> Path:
+    """An upload from such a directory; it appears whole or not at all. Raises OSError."""
+    source = remains / UPLOADS / filename
     partial = save_dir / f".{filename}.part"
     try:
         await asyncio.to_thread(shutil.copyfile, source, partial)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .architect import Site
-from .config import LifecycleArgs, TaskArgs, load_task_file
+from .config import TASK_FILE, LifecycleArgs, ProviderArgs, TaskArgs, load_task_file
 from .errors import ArchitectError, ConfigError
 from .ledger import Ledger, RunRecord, Step
 from .owner import Owner
@@ -23,6 +24,10 @@ from .registry import architect_class
 from .report import Reporter
 from .run import Run
 from .states import WORK, Trigger
+
+UNITS = "units.jsonl"
+TOKEN = "token"
+"""In a run's directory: what it was launched with, beside the task file's copy."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +37,19 @@ class Settings:
     task: TaskArgs
     architect: Any
     lifecycle: LifecycleArgs
+    provider: ProviderArgs = ProviderArgs()
+    is_complete: bool = False
+    """Whether the task's hook and all else that serving needs is known too."""
 
 
-async def take_over(ledger: Ledger, record: RunRecord, reporter: Reporter) -> Run:
+async def take_over(ledger: Ledger, record: RunRecord, reporter: Reporter, settings: Settings | None = None) -> Run:
     """Make this process the owner of a run, and return the run as its launcher left it, at rest. `shutdown` is legal then.
 
     Work that the launcher did not finish is recorded as failed first. Call it only for a run whose owner is gone. Raises
     RunTakenOver if another process was faster, ConfigError or ArchitectError if the run's architect cannot be had here.
+    `settings` are what it was launched with, for who has read them.
     """
-    settings = settings_of(record)
+    settings = settings or settings_of(record)
     architect_class(record.architect)
     record = await _at_rest(ledger, await ledger.claim(record, Owner.this_process()), dead=record.owner)
     return run_of(ledger, record, settings, reporter)
@@ -78,31 +87,39 @@ def run_of(ledger: Ledger, record: RunRecord, settings: Settings, reporter: Repo
 
 
 def settings_of(record: RunRecord) -> Settings:
-    """From the task file; else, if that is gone, broken or about another architect now, from the run's own copy of it;
-    else the architect's defaults. Raises ConfigError if there is no such architect, ArchitectError if it has no defaults.
+    """From the run's own copy of its task file, as far as the files that it names are still there; else from the task file
+    itself; else the architect's defaults.
+
+    Raises ConfigError if there is no such architect, ArchitectError if it has no defaults.
     """
-    for file, overrides in _sources(record):
+    for source in _sources(record):
         try:
-            loaded = load_task_file(file, overrides)
+            loaded = load_task_file(source.file, [*record.overrides, *source.overrides], source.base)
         except ConfigError:
             continue
         if loaded.architect.type == record.architect:
-            return Settings(loaded.task, loaded.architect, loaded.lifecycle)
+            return Settings(loaded.task, loaded.architect, loaded.lifecycle, loaded.provider, source.is_complete)
     name = record.run_id.rpartition("-")[0]
-    task = TaskArgs(name, static=record.directory, units=record.directory / "units.jsonl")
+    task = TaskArgs(name, static=record.directory, units=record.directory / UNITS)
     return Settings(task, _defaults(record), LifecycleArgs())
 
 
-def _sources(record: RunRecord) -> Iterator[tuple[Path, Sequence[str]]]:
-    """The file that was launched, and the copy of it, whose own files are those of the run's directory."""
-    yield record.task_file, record.overrides
-    copies = {
-        "task.static": str(record.directory / "bundle" / "static"),
-        "task.units": str(record.directory / "units.jsonl"),
-        "task.hook": None,
-    }
-    moved = [f"{key}={json.dumps(value)}" for key, value in copies.items()]
-    yield record.directory / "task.yaml", [*record.overrides, *moved]
+class _Source(NamedTuple):
+    file: Path
+    base: Path | None
+    overrides: Sequence[str] = ()
+    is_complete: bool = True
+
+
+def _sources(record: RunRecord) -> Iterator[_Source]:
+    """The copy of the file that was launched, with the run's own units, page and, at last, no hook; then the file itself."""
+    copy, base = record.directory / TASK_FILE, record.task_file.parent
+    units = f"task.units={json.dumps(str(record.directory / UNITS))}"
+    static = f"task.static={json.dumps(str(record.directory / 'bundle' / 'static'))}"
+    yield _Source(copy, base, (units,))
+    yield _Source(copy, base, (units, static))
+    yield _Source(copy, base, (units, static, "task.hook=null"), is_complete=False)
+    yield _Source(record.task_file, None, is_complete=False)
 
 
 def _defaults(record: RunRecord) -> Any:
@@ -126,9 +143,17 @@ async def _at_rest(ledger: Ledger, record: RunRecord, dead: Owner) -> RunRecord:
     return replace(record, state=failure)
 
 
+def write_token(directory: Path, token: str) -> None:
+    """Keep a run's token in its directory, for its owner alone (0600), for whoever takes the run up."""
+    path = directory / TOKEN
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token)
+
+
 def _token(directory: Path) -> str:
-    """The run's token, where its server left it for us; without it nothing can be fetched, but all can be taken down."""
+    """The run's token; without it nothing can be fetched, but all can be taken down."""
     try:
-        return (directory / "token").read_text()
+        return (directory / TOKEN).read_text()
     except OSError:
         return ""

@@ -177,6 +177,49 @@ def shutdown(
 
 
 @app.command()
+def resume(run: RunId, as_json: AsJson = False) -> None:
+    """Take up a run whose launcher is gone.
+
+    Its server goes on under the same URL, who is at work stays at work, and what was handed in meanwhile is collected. The
+    rest is as with `launch`.
+    """
+    from .recover import resume
+
+    resume(run, as_json)
+
+
+@app.command()
+def collect(run: RunId, as_json: AsJson = False) -> None:
+    """Take in what the server of a dead launcher holds.
+
+    Without resuming the run: nobody is given work.
+    """
+    from .recover import collect
+
+    collect(run, as_json)
+
+
+@app.command()
+def sweep(
+    elsewhere: Annotated[
+        bool, typer.Option(help="Also what was launched on other hosts, which are gone for good.")
+    ] = False,
+    provider: Annotated[
+        bool, typer.Option(help="Also what carries falsework's mark at the providers and is in no ledger here.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take down what dead launchers left behind.
+
+    What their servers hold is collected first. A run whose launcher lives is never touched.
+    """
+    from .sweep import sweep
+
+    sweep(elsewhere, provider, yes, as_json)
+
+
+@app.command()
 def export(
     run: RunId,
     table_format: Annotated[

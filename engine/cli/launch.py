@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from ..config import TaskFile, load_task_file
+from ..config import load_task_file
 from ..config.quantities import parse_duration
 from ..errors import FalseworkError, ShutdownFailed
 from ..launcher import BotSettings, Outcome, TaskLauncher
@@ -21,6 +22,7 @@ from .exits import Interrupted, StillStanding, told
 from .progress import Progress, showing
 from .records import open_ledger
 from .streams import print_if_read
+from .sweep import tidied
 from .tasks import warn_of_ignored
 from .waydown import WayDown, what_stands
 
@@ -46,12 +48,29 @@ def launch(file: Path, overrides: Sequence[str], bots: BotSettings | None, as_js
     """
     task_file = load_task_file(file, overrides)
     warn_of_ignored(task_file)
+
+    async def main(ledger: Ledger, progress: Progress) -> Outcome:
+        tidying = await tidied(ledger, progress)
+        launcher = TaskLauncher(task_file, ledger, reporter=progress, bots=bots, overrides=tuple(overrides))
+        try:
+            return await launcher.launch()
+        finally:
+            tidying.cancel()
+            await asyncio.wait({tidying})
+
+    see_it_through(main, task_file.lifecycle.shutdown.timeout, as_json)
+
+
+def see_it_through(
+    main: Callable[[Ledger, Progress], Awaitable[Outcome]], shutdown_timeout: float, as_json: bool
+) -> None:
+    """Drive a run to its end and print what it came to. Raises what ended it early, as it says at `launch`."""
     ledger = open_ledger()
     with showing() as progress:
-        edge = WayDown(progress, ledger, task_file.lifecycle.shutdown.timeout)
+        edge = WayDown(progress, ledger, shutdown_timeout)
         ended: FalseworkError | None = None
         try:
-            signals.run(lambda: _launch(task_file, tuple(overrides), bots, ledger, progress), edge)
+            signals.run(lambda: _guarded(main, ledger, progress), edge)
         except FalseworkError as error:
             ended = error
     if as_json and progress.run_id is not None:
@@ -62,11 +81,12 @@ def launch(file: Path, overrides: Sequence[str], bots: BotSettings | None, as_js
         raise _explained(ended, progress)
 
 
-async def _launch(
-    task_file: TaskFile, overrides: tuple[str, ...], bots: BotSettings | None, ledger: Ledger, progress: Progress
+async def _guarded(
+    main: Callable[[Ledger, Progress], Awaitable[Outcome]], ledger: Ledger, progress: Progress
 ) -> Outcome:
+    """The ledger is closed at the end; an error says what stands."""
     try:
-        return await TaskLauncher(task_file, ledger, reporter=progress, bots=bots, overrides=overrides).launch()
+        return await main(ledger, progress)
     except FalseworkError as error:
         if progress.current is not FINAL:
             for line in what_stands(ledger, progress.run_id):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from pathlib import Path
 
 from ..errors import FalseworkError
-from ..ledger import RunRecord
+from ..ledger import Ledger, RunRecord
+from ..report import Reporter
+from ..run import LOG_FILE as KEPT
 from ..states import FINAL
+from ..takeover import run_of, settings_of
 from .records import reading_run
 
 FILE_NAME = "router.log"
+"""What a server on this machine writes."""
 GLANCE = 0.2
 """Seconds between two looks at a log that is being followed."""
 
@@ -24,6 +29,9 @@ def logs(text: str, lines: int, follow: bool) -> None:
     """Print the last `lines` lines; with `follow` whatever comes, until the run has ended."""
     with reading_run(text) as (ledger, run):
         path = log_file(run)
+        if path is None:
+            _print_fetched(ledger, run, lines)
+            return
         seen = _print_tail(path, lines)
         while follow:
             ended = ledger.run(run.run_id).state is FINAL  # before looking: what came until then is printed
@@ -33,12 +41,19 @@ def logs(text: str, lines: int, follow: bool) -> None:
             time.sleep(GLANCE)
 
 
-def log_file(run: RunRecord) -> Path:
-    """Where the log of a run's server is. Raises NoLog if there is none, as before the server was put up."""
-    path = run.directory / FILE_NAME
-    if not path.is_file():
-        raise NoLog(f"run {run.run_id} has no log in {run.directory}; its server was never started on this machine")
-    return path
+def log_file(run: RunRecord) -> Path | None:
+    """Where the log of a run's server is on this machine, while it stands or afterwards."""
+    paths = (run.directory / name for name in (FILE_NAME, KEPT))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _print_fetched(ledger: Ledger, run: RunRecord, lines: int) -> None:
+    """Print what the server's own backend has of its log. Raises NoLog if that is nothing."""
+    looked_at = run_of(ledger, run, settings_of(run), Reporter())
+    fetched = asyncio.run(looked_at.architect.log_tail(looked_at.site, lines)) if run.state is not FINAL else []
+    if not fetched:
+        raise NoLog(f"run {run.run_id} has no log in {run.directory}, and none can be had from its backend")
+    print("\n".join(fetched))
 
 
 def _print_tail(path: Path, lines: int) -> int:

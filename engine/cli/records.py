@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +74,7 @@ def find_run(ledger: Ledger, text: str) -> RunRecord:
 
 def is_owner_alive(run: RunRecord) -> bool | None:
     """Whether the launcher lives; None if that cannot be seen from this host."""
-    return run.owner.is_alive() if run.owner.is_on_this_host() else None
+    return run.owner.is_alive(time.time() - run.heartbeat) if run.owner.is_on_this_host() else None
 
 
 def _check_url(text: str) -> sa.URL:

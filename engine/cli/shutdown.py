@@ -6,11 +6,11 @@ import asyncio
 import os
 import signal
 
-from ..cancellation import uncancelled
 from ..errors import ConfigError, FalseworkError, Problem, ShutdownFailed
 from ..ledger import Ledger, RunRecord, RunTakenOver
+from ..recovery import take_down
 from ..states import FINAL
-from ..takeover import take_over
+from ..takeover import settings_of
 from . import signals
 from .exits import Interrupted
 from .output import print_json
@@ -81,7 +81,7 @@ async def _leave_it_to_owner(ledger: Ledger, run: RunRecord, progress: Progress)
     except PermissionError as error:
         raise FalseworkError(f"process {run.owner.pid} belongs to another user: shut it down as that user") from error
     last = run.state
-    while (run := ledger.run(run.run_id)).state is not FINAL and run.owner.is_alive():
+    while (run := ledger.run(run.run_id)).state is not FINAL and is_owner_alive(run):
         if run.state is not last:
             progress.say(f"its launcher: {run.state}")
             last = run.state
@@ -90,13 +90,11 @@ async def _leave_it_to_owner(ledger: Ledger, run: RunRecord, progress: Progress)
 
 async def _do_it_here(ledger: Ledger, record: RunRecord, progress: Progress, edge: WayDown) -> None:
     progress.say(f"its launcher {record.owner} is gone; taking {record.run_id} down from the ledger")
+    edge.limit = settings_of(record).lifecycle.shutdown.timeout
     try:
-        run = await take_over(ledger, record, progress)
+        await take_down(ledger, record, progress, "falsework shutdown, after its launcher was gone")
     except RunTakenOver as error:
         progress.say(str(error))
-        return
-    edge.limit = run.limits.shutdown.timeout
-    await uncancelled(run.shutdown("falsework shutdown, after its launcher was gone"))
 
 
 def _not_down(error: BaseException, ledger: Ledger, run_id: str) -> ShutdownFailed:

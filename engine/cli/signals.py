@@ -7,9 +7,11 @@ at once. A signal that was ignored when the command began (nohup, a shell's back
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from .exits import Interrupted
@@ -47,6 +49,13 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], edge: Edge) -> T:
             return runner.run(_guarded(main, edge))
     except asyncio.CancelledError:
         raise Interrupted("interrupted") from None
+
+
+def leave_with(lines: Iterable[str], code: int) -> NoReturn:
+    """Say what is left, and end the process at once: nothing that hangs can keep it."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 async def _guarded(main: Callable[[], Coroutine[Any, Any, T]], edge: Edge) -> T:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from typing import NoReturn
 
 from ..cancellation import SETTLE_TIMEOUT
 from ..errors import FalseworkError
 from ..farewell import LONGEST
-from ..launcher import FAREWELL_TIMEOUT
 from ..ledger import Ledger
+from ..serving import FAREWELL_TIMEOUT
 from ..states import FINAL, State
 from .exits import Exit
 from .output import local_time
 from .progress import Progress
 from .runs import standing
-from .signals import Edge
+from .signals import Edge, leave_with
 
 SETTING = "lifecycle.shutdown.timeout"
 
@@ -43,9 +41,7 @@ class WayDown(Edge):
 
     def leave(self) -> NoReturn:
         self._progress.close()
-        for line in ["left at once", *what_stands(self._ledger, self._progress.run_id)]:
-            print(line, file=sys.stderr, flush=True)
-        os._exit(Exit.STANDING)
+        leave_with(["left at once", *what_stands(self._ledger, self._progress.run_id)], Exit.STANDING)
 
     def _awaited(self) -> str:
         here = self._progress.current

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 from ..directories import check_static_directory
 from ..errors import ConfigError, Problem
@@ -141,8 +142,10 @@ class TaskFile(Sections):
     """Keys of the `mephisto:` form that mean nothing here, dotted."""
 
 
-def load_task_file(path: Path | str, overrides: Sequence[str] = ()) -> TaskFile:
+def load_task_file(path: Path | str, overrides: Sequence[str] = (), base: Path | None = None) -> TaskFile:
     """Read and check a task file, or the task.yaml of a directory, with `key=value` overrides from the command line.
+
+    Paths in it are relative to `base`, by default to the directory that it is in.
 
     Raises ConfigError with every problem of the file, of the overrides, and of the files it names. Creates nothing.
     """
@@ -156,7 +159,7 @@ def load_task_file(path: Path | str, overrides: Sequence[str] = ()) -> TaskFile:
     args_class = _architect_args(document)
     if args_class is not Any:
         ignored += ignore_foreign_settings(document, [setting.name for setting in fields(args_class)])
-    sections = _load(document, args_class, file.absolute().parent)
+    sections = _load(document, args_class, base or file.absolute().parent)
     return TaskFile(**vars(sections), file=file.absolute(), ignored=tuple(ignored))
 
 
@@ -183,14 +186,19 @@ def _architect_args(document: Document) -> Any:
 
 def _load(document: Document, args_class: Any, base: Path) -> Sections:
     """The sections as dataclasses. Raises ConfigError with the document's problems and those found here."""
-    schema = schema_for(make_dataclass("Sections", [("architect", args_class)], bases=(Sections,), frozen=True), base)
     try:
-        sections: Sections = schema.load(document.value)
+        sections: Sections = _schema(args_class, base).load(document.value)
     except ValidationError as error:
         raise _refusal(document, [*document.problems, *_problems(document, error.messages, ())]) from error
     if document.problems:
         raise _refusal(document, document.problems)
     return sections
+
+
+@lru_cache(maxsize=4)
+def _schema(args_class: Any, base: Path) -> Schema:
+    """Kept, since a sweep reads the task file of each run, most of which are the same."""
+    return schema_for(make_dataclass("Sections", [("architect", args_class)], bases=(Sections,), frozen=True), base)
 
 
 def _refusal(document: Document, problems: Iterable[Problem]) -> ConfigError:

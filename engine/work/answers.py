@@ -18,6 +18,7 @@ REASONS = {
     "no_name": "This page was opened without the name of a worker. Please follow the link that you were given.",
     "start_again": "The task was restarted while you were at it. Please reload this page.",
     "cannot_save": "The task cannot save anything at the moment. Please come back in a few minutes.",
+    "closed": "Nobody looks after this task at the moment. Please come back in a few minutes.",
     "too_large": "This part of the task cannot be shown: it is too large. Please tell whoever sent you here.",
 }
 """What a worker reads who gets no agent, by the code that programs read."""

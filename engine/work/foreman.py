@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -22,10 +22,10 @@ from .answers import Answers
 from .assignments import Assignment, Counts
 from .hook import Hook
 from .intake import Intake, Sender, until_stored
-from .live import Sessions
+from .live import Session, Sessions
 from .registration import AgentRequest, Registration
 from .roster import Roster
-from .submissions import Kind, StoreFailed
+from .submissions import Kind, StoreFailed, Submission
 
 TICK = 1.0
 NOT_FROM_WORKERS = frozenset({wire.RETURN_STATUSES, wire.ERROR})
@@ -57,14 +57,17 @@ class Foreman:
         hook: Hook,
         reporter: Reporter,
         clock: Callable[[], float],
+        *,
+        admits: bool = True,
     ) -> None:
         self._task, self._units, self._roster, self._intake = task, units, roster, intake
-        self._hook, self._reporter, self._clock = hook, reporter, clock
+        self._hook, self._reporter, self._clock, self._admits = hook, reporter, clock, admits
         self.done = asyncio.Event()
         self.last_heard = clock()
         self._answers = Answers(reporter)
         together = task.assignments_per_unit if task.together else 1
         self._sessions = Sessions(units, together, self._answers.send_update)
+        self._restored: list[Session] = []
         self._onboarding: dict[str, Registration] = {}
         self._arriving: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,6 +82,19 @@ class Foreman:
             wire.ERROR: self._take_router_error,
         }
 
+    def restore(self, submissions: Iterable[Submission]) -> None:
+        """Know what a launcher before this one knew: what is stored is done, and who is at work has a session."""
+        for one in submissions:
+            if one.kind == "unit" and one.counted:
+                self._roster.submit(one.agent_id, one.submission_id or f"{one.router_epoch}/{one.number}")
+        if self._hook.is_live:
+            for assignment in self._roster.open_agents():
+                session = self._sessions.join(assignment)
+                if self._sessions.starts(session, assignment):
+                    self._restored.append(session)
+        if self._roster.done:
+            self.done.set()
+
     # From the run
 
     def attach(self, channels: list[Channel]) -> None:
@@ -89,6 +105,9 @@ class Foreman:
         """A channel opened: a router that was restarted hears again who is at work."""
         self._answers.tell_again(channel_id, [(agent, "onboarding") for agent in self._onboarding])
         self._answers.tell_again(channel_id, [(one.agent_id, one.status) for one in self._roster.open_agents()])
+        restored, self._restored = self._restored, []
+        for session in restored:
+            self._start(self._hook.on_resume(session))
 
     @property
     def counts(self) -> Counts:
@@ -181,7 +200,9 @@ class Foreman:
         request = msgspec.json.decode(packet.data, type=AgentRequest)
         registration = request.registration
         worker_id = registration.name
-        if worker_id is None:
+        if not self._admits:
+            self._answers.refuse(origin.channel_id, request.request_id, worker_id, "closed")
+        elif worker_id is None:
             self._answers.refuse(origin.channel_id, request.request_id, registration.worker_name, "no_name")
         elif self._task.onboarding and not self._roster.is_qualified(worker_id):
             self._give_onboarding(origin, request.request_id, worker_id, registration)
@@ -250,14 +271,14 @@ class Foreman:
     async def _take_update(self, origin: Origin, packet: Packet) -> None:
         found = self._sessions.of(packet.subject_id or "")
         update = msgspec.json.decode(packet.data)
-        if found is not None and isinstance(update, dict):
+        if found is not None and isinstance(update, dict) and found[1].is_news(update):
             await self._hook.on_update(*found, update)
 
     # What is handed in
 
     async def _take_unit(self, origin: Origin, packet: Packet) -> None:
         agent_id = packet.subject_id or ""
-        counts = self._roster.submit(agent_id, f"{origin.router_epoch}/{packet.number}")
+        counts = self._roster.submit(agent_id, packet.submission_id or f"{origin.router_epoch}/{packet.number}")
         await self._keep(origin, packet, "unit", counts)
         self._sessions.leave(agent_id)
         self._answers.tell_status(agent_id, "completed")

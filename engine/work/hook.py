@@ -27,7 +27,7 @@ from typing import Any
 from ..errors import ConfigError, FalseworkError, Problem
 from .live import LiveAgent, Session
 
-LIVE = ("on_start", "on_update", "on_leave")
+LIVE = ("on_start", "on_update", "on_leave", "on_resume")
 KNOWN = (*LIVE, "on_onboarding", "bot_answer", "bot_updates")
 ONBOARDING_TIMEOUT = 60.0
 """Seconds in which on_onboarding must have judged: the worker's page waits for it."""
@@ -71,6 +71,11 @@ class Hook:
     async def on_start(self, session: Session) -> None:
         """The session's agents are all there."""
         await self._call(session, "on_start", session)
+
+    async def on_resume(self, session: Session) -> None:
+        """The session goes on under another launcher, without its memory; a hook that has no on_resume starts it anew."""
+        name = "on_resume" if self._function("on_resume") is not None else "on_start"
+        await self._call(session, name, session)
 
     async def on_update(self, session: Session, agent: LiveAgent, update: dict[str, Any]) -> None:
         """A page sent a live update."""

@@ -26,6 +26,9 @@ MOST_AT_ONCE = 64
 MOST_WAIT = 5.0
 """Seconds between two attempts, at the most. Less than a run waits at its end, so that a disk that was mended is noticed."""
 
+UNKNOWN = "unknown"
+"""Whose it is, where a packet does not say."""
+
 Fetch = Callable[[str, Path], Awaitable[Path]]
 
 
@@ -70,8 +73,16 @@ class Intake:
             await self._submissions.store(record)
 
         async with self._room:
-            await _patiently(attempt, self._reporter)
+            if self._is_repeat(packet):
+                self._submissions.pass_over(router_epoch, packet.number or 0)
+            else:
+                await _patiently(attempt, self._reporter)
         self._stored += 1
+
+    def _is_repeat(self, packet: Packet) -> bool:
+        """Whether a page handed this in once before, to a router that lost what it was told, and it is stored."""
+        agent_id, submission_id = packet.subject_id or UNKNOWN, packet.submission_id
+        return submission_id is not None and self._submissions.has_from(agent_id, submission_id)
 
     async def revoke(self, agent_ids: Iterable[str]) -> None:
         """What these agents handed in counts no more."""
@@ -82,7 +93,7 @@ class Intake:
         self, router_epoch: str, packet: Packet, kind: Kind, sender: Sender, counted: bool
     ) -> Submission:
         """What is to be stored, with the files that it speaks of fetched from the server into the run's directory."""
-        agent_id = packet.subject_id or "unknown"
+        agent_id = packet.subject_id or UNKNOWN
         data, files = packet.data, list[StoredFile]()
         if packet.files or packet.data_file is not None:
             data, files = await self._fetch_parts(packet, self._submissions.files_directory(agent_id))
@@ -99,6 +110,7 @@ class Intake:
             files=files,
             submitted_at=packet.client_timestamp,
             registration_id=sender.registration_id,
+            submission_id=packet.submission_id,
         )
 
     async def _fetch_parts(self, packet: Packet, directory: Path) -> tuple[msgspec.Raw, list[StoredFile]]:

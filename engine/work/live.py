@@ -16,6 +16,8 @@ MOST_REPLAYED = 1000
 """Live updates of an agent that a reloaded page gets again; the oldest go first."""
 MOST_REPLAYED_BYTES = 1 << 18
 """And their JSON: they come in one packet, beside the unit."""
+MOST_REMEMBERED = 100
+"""Live updates of a page by whose ids a repeat is known; a page repeats only what it said last."""
 
 
 class LiveAgent:
@@ -26,6 +28,7 @@ class LiveAgent:
         self.updates: deque[dict[str, Any]] = deque()
         """What was sent to it, as far as a reloaded page gets it again."""
         self._sizes: deque[int] = deque()
+        self._heard: deque[Any] = deque(maxlen=MOST_REMEMBERED)
         self._bytes = 0
         self._send = send
 
@@ -34,6 +37,15 @@ class LiveAgent:
         identified = {**update, "update_id": update.get("update_id") or uuid4().hex}
         self._send(identified)
         self._remember(identified)
+
+    def is_news(self, update: dict[str, Any]) -> bool:
+        """Whether its page says this for the first time; after a broken connection it says once more what may be lost."""
+        update_id = update.get("update_id")
+        if update_id in self._heard:
+            return False
+        if update_id is not None:
+            self._heard.append(update_id)
+        return True
 
     def _remember(self, update: dict[str, Any]) -> None:
         self.updates.append(update)

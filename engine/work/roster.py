@@ -35,7 +35,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     registration_id: str = ""
     status: str = ""
     packet: str = ""
-    """Of a submission: the packet that it came in."""
+    """Of a submission: what it is known by, else the packet that it came in."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -87,6 +87,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """By the worker's clock."""
     assignment_id: str | None = None
     registration_id: str | None = None
+    submission_id: str | None = None
+    """By which the page knows it: two packets of one agent that carry the same are one submission."""
 
 
 class Submissions:
@@ -100,6 +102,7 @@ class Submissions:
         self._journal: Journal | None = None
         self._lock: int | None = None
         self._ahead: dict[str, set[int]] = {}
+        self._handed_in: set[tuple[str, str]] = set()
         self._under_way: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     def open(self) -> None:
@@ -131,6 +134,14 @@ class Submissions:
     def has(self, router_epoch: str, number: int) -> bool:
         """Whether this packet is stored."""
         return 0 < number <= self.acked.get(router_epoch, 0) or number in self._ahead.get(router_epoch, ())
+
+    def has_from(self, agent_id: str, submission_id: str) -> bool:
+        """Whether this submission of this agent is stored, whichever packet it came in."""
+        return (agent_id, submission_id) in self._handed_in
+
+    def pass_over(self, router_epoch: str, number: int) -> None:
+        """Count a packet as stored whose submission another packet brought."""
+        self._note(router_epoch, number)
 
     async def store(self, record: Submission) -> bool:
         """Store a submission; its files and then the record are on the disk when this returns. False for a repeat.
@@ -189,9 +200,11 @@ class Submissions:
     def _open_journal(self) -> Journal:
         self.acked.clear()
         self._ahead.clear()
+        self._handed_in.clear()
         for head, _ in _read_lines(self._path):  # first: a damaged line would leave an open journal behind
             if head.number:
                 self._note(head.router_epoch, head.number)
+                self._note_from(head.agent_id, head.submission_id)
         journal = Journal(self._path)
         journal.open()
         return journal
@@ -203,6 +216,7 @@ class Submissions:
             await self._sync_files(record)
         await self._append(line)
         self._note(record.router_epoch, record.number)
+        self._note_from(record.agent_id, record.submission_id)
 
     async def _sync_files(self, record: Submission) -> None:
         directory = self.files_directory(record.agent_id)
@@ -231,6 +245,10 @@ class Submissions:
             ahead.remove(acked)
         if acked:
             self.acked[router_epoch] = acked
+
+    def _note_from(self, agent_id: str, submission_id: str | None) -> None:
+        if submission_id is not None:
+            self._handed_in.add((agent_id, submission_id))
 
     def _unlock(self) -> None:
         if self._lock is not None:
@@ -261,6 +279,8 @@ class _Head(msgspec.Struct, omit_defaults=True):
     kind: str
     router_epoch: str = ""
     number: int = 0
+    agent_id: str = ""
+    submission_id: str | None = None
     agent_ids: list[str] = []
 
 

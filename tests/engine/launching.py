@@ -122,7 +122,8 @@ def write_task(directory: Path, units: list[Any], *, hook: str | None = None, **
     if hook is not None:
         (directory / "hook.py").write_text(hook)
         task["hook"] = "hook.py"
-    document = {"task": task, "architect": {"type": "local"}, **sections}
+    architect = {"type": "local", "restart": "never", **sections.pop("architect", {})}
+    document = {"task": task, "architect": architect, **sections}
     (directory / "task.yaml").write_text(json.dumps(document))  # which is YAML
     return directory / "task.yaml"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from falsework.engine import launcher as launchers
+from falsework.engine import serving
 from falsework.engine.config import load_task_file
 from falsework.engine.endings import RunEnded
 from falsework.engine.errors import ConfigError, ConnectFailed, FalseworkError, LedgerError
@@ -276,7 +276,7 @@ async def test_a_provider_that_hangs_does_not_keep_the_server_up(
     async def hang(provider: LinkProvider) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(launchers, "FAREWELL_TIMEOUT", 0.3)
+    monkeypatch.setattr(serving, "FAREWELL_TIMEOUT", 0.3)
     monkeypatch.setattr(LinkProvider, "withdraw", hang)
     async with launched(home, write_task(tmp_path / "task", [1])) as launch:
         worker = await launch.worker("ann")
@@ -289,7 +289,7 @@ async def test_a_provider_that_hangs_does_not_keep_the_server_up(
 async def test_a_request_that_waits_when_the_run_ends_is_answered(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launchers, "FAREWELL_TIMEOUT", 0.3)
+    monkeypatch.setattr(serving, "FAREWELL_TIMEOUT", 0.3)
     hook = "import asyncio\nasync def on_onboarding(worker_id, data): await asyncio.Event().wait()"
     task = write_task(tmp_path / "task", [1], hook=hook, task={"onboarding": True}, lifecycle={"max_lifetime": "1s"})
     async with launched(home, task) as launch:

@@ -125,7 +125,7 @@ async def test_a_url_and_signs_of_life(file: Path) -> None:
     ledger = Ledger.at(file, clock=now.__next__)
     await ledger.create(record())
     await ledger.record_url("caption-1", "http://127.0.0.1:1")
-    await ledger.beat("caption-1")
+    await ledger.beat("caption-1", 1)
     assert (ledger.run("caption-1").url, ledger.run("caption-1").heartbeat) == ("http://127.0.0.1:1", 2.0)
     await ledger.close()
 
@@ -224,7 +224,7 @@ async def test_a_run_that_is_not_known_is_said_to_be_so(ledger: Ledger) -> None:
     for write in (
         ledger.record("ghost", PREPARE),
         ledger.record_url("ghost", "http://"),
-        ledger.beat("ghost"),
+        ledger.beat("ghost", 1),
         ledger.record_resource("ghost", Resource("app", "a"), True),
         ledger.claim(record("ghost"), OWNER),
     ):
@@ -288,7 +288,7 @@ async def test_a_closed_ledger_says_so(file: Path) -> None:
         with pytest.raises(LedgerError, match="is closed"):
             attempt()
     with pytest.raises(LedgerError, match="is closed"):
-        await ledger.beat("caption-1")
+        await ledger.beat("caption-1", 1)
 
 
 # Cancellation

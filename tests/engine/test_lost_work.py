@@ -14,8 +14,8 @@ import aiohttp
 import msgspec
 import pytest
 from falsework.architects.local import LocalArchitect
-from falsework.engine import launcher as launchers
 from falsework.engine import salvage as salvages
+from falsework.engine import serving
 from falsework.engine.architect import Site
 from falsework.engine.endings import RunEnded
 from falsework.engine.work.foreman import Foreman
@@ -140,7 +140,7 @@ class Ears:
 
 @pytest.fixture
 def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
-    monkeypatch.setattr(launchers, "FAREWELL_TIMEOUT", 0.3)
+    monkeypatch.setattr(serving, "FAREWELL_TIMEOUT", 0.3)
     return Ears(monkeypatch)
 
 
@@ -184,7 +184,7 @@ async def test_a_server_that_froze_gives_up_what_it_held(home: Path, tmp_path: P
 async def test_what_no_disk_takes_stays_where_it_is_and_is_told(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launchers, "FAREWELL_TIMEOUT", 0.3)
+    monkeypatch.setattr(serving, "FAREWELL_TIMEOUT", 0.3)
     monkeypatch.setattr(salvages, "PATIENCE", 0.3)
     async with launched(home, write_task(tmp_path / "task", [1], lifecycle={"max_lifetime": "1s"})) as launch:
         worker = await launch.worker("ann")
@@ -202,7 +202,7 @@ async def test_what_no_disk_takes_stays_where_it_is_and_is_told(
 async def test_a_file_that_arrives_slowly_is_waited_for_as_long_as_it_arrives(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launchers, "FAREWELL_TIMEOUT", 0.4)
+    monkeypatch.setattr(serving, "FAREWELL_TIMEOUT", 0.4)
     fetched = asyncio.Event()
 
     async def download_slowly(architect: LocalArchitect, site: Site, filename: str, save_dir: Path) -> Path:

@@ -30,7 +30,7 @@ def listener() -> Listener:
 @pytest.fixture
 async def foreman(tmp_path: Path, listener: Listener) -> AsyncIterator[Foreman]:
     async def fetch(filename: str, directory: Path) -> Path:
-        return await copy_upload(tmp_path, filename, directory)
+        return await copy_upload(tmp_path / "data", filename, directory)
 
     submissions, roster = Submissions(tmp_path), Roster(tmp_path, Assignments(2, 1), time.time)
     submissions.open()
@@ -61,7 +61,7 @@ def _numbers(directory: Path) -> list[int]:
 async def test_a_server_that_was_elsewhere_left_nothing_here(
     tmp_path: Path, foreman: Foreman, listener: Listener
 ) -> None:
-    await salvage(tmp_path, foreman, listener)
+    await salvage(tmp_path / "data", foreman, listener)
     assert listener.lines == []
 
 
@@ -69,8 +69,8 @@ async def test_everything_is_stored_once_however_often_it_is_taken(
     tmp_path: Path, foreman: Foreman, listener: Listener
 ) -> None:
     _write_outbox(tmp_path, _packet(1), _packet(2), b'{"acked":1}\n', _packet(3))
-    await salvage(tmp_path, foreman, listener)
-    await salvage(tmp_path, foreman, listener)
+    await salvage(tmp_path / "data", foreman, listener)
+    await salvage(tmp_path / "data", foreman, listener)
     assert _numbers(tmp_path) == [1, 2, 3]
     assert listener.lines == []
 
@@ -79,7 +79,7 @@ async def test_a_line_that_the_server_did_not_finish_was_never_promised(
     tmp_path: Path, foreman: Foreman, listener: Listener
 ) -> None:
     _write_outbox(tmp_path, _packet(1), _packet(2)[:20])
-    await salvage(tmp_path, foreman, listener)
+    await salvage(tmp_path / "data", foreman, listener)
     assert _numbers(tmp_path) == [1]
 
 
@@ -88,7 +88,7 @@ async def test_an_outbox_that_cannot_be_read_is_told(
     tmp_path: Path, foreman: Foreman, listener: Listener, damage: bytes
 ) -> None:
     _write_outbox(tmp_path, _packet(1), damage, _packet(2))
-    await salvage(tmp_path, foreman, listener)
+    await salvage(tmp_path / "data", foreman, listener)
     assert listener.said("cannot be read")
     assert _numbers(tmp_path) == []
 
@@ -96,9 +96,9 @@ async def test_an_outbox_that_cannot_be_read_is_told(
 async def test_an_upload_is_copied_whole(tmp_path: Path) -> None:
     _write_outbox(tmp_path)
     (tmp_path / "data" / "uploads" / "f1").write_bytes(b"abc")
-    assert lies_here(tmp_path, "f1")
-    assert not lies_here(tmp_path, "f2")
-    assert (await copy_upload(tmp_path, "f1", tmp_path)).read_bytes() == b"abc"
+    assert lies_here(tmp_path / "data", "f1")
+    assert not lies_here(tmp_path / "data", "f2")
+    assert (await copy_upload(tmp_path / "data", "f1", tmp_path)).read_bytes() == b"abc"
     with pytest.raises(FileNotFoundError):
-        await copy_upload(tmp_path, "f2", tmp_path)
+        await copy_upload(tmp_path / "data", "f2", tmp_path)
     assert not list(tmp_path.glob(".*.part"))

@@ -116,7 +116,9 @@ def test_where_the_task_file_says_nothing_the_copy_of_the_run_does(record: RunRe
         )
     settings = settings_of(record)
     assert (settings.architect.port, settings.lifecycle.lease) == (4711, 420.0)
-    assert settings.task.static == record.directory / "bundle" / "static"
+    assert (
+        settings.task.static == (record.directory / "bundle" if fate == "gone" else record.task_file.parent) / "static"
+    )
 
 
 def test_where_nothing_is_left_the_defaults_must_do(record: RunRecord) -> None:
@@ -130,3 +132,12 @@ def test_where_nothing_is_left_the_defaults_must_do(record: RunRecord) -> None:
 def test_a_backend_that_is_not_installed_is_named(record: RunRecord) -> None:
     with pytest.raises(ConfigError, match="no architect is called 'clouds'"):
         settings_of(replace(record, architect="clouds"))
+
+
+async def test_what_the_last_owner_still_did_after_it_was_looked_at_is_known(ledger: Ledger, record: RunRecord) -> None:
+    seen = await reach(ledger, record, State.CONFIGURED)
+    await ledger.record(record.run_id, Step(0.0, Trigger.PREPARE, State.CONFIGURED, State.PREPARING))
+    run = await take_over(ledger, seen, Reporter())
+    assert run.state is State.PREPARE_FAILED
+    await run.shutdown("its launcher is gone")
+    assert ledger.run(record.run_id).state is State.SHUT_DOWN

@@ -39,11 +39,11 @@ class Ended:
 
 
 class UnderWay:
-    """A launch in a process of its own, heard through its stderr."""
+    """A launch, or a run resumed, in a process of its own, heard through its stderr."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, verb: str = "launch") -> None:
         self.process = subprocess.Popen(
-            [*HEEDING_SIGNALS, COMMAND, "launch", *arguments],
+            [*HEEDING_SIGNALS, COMMAND, verb, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -111,8 +111,8 @@ def launching(home: Path) -> Iterator[Callable[..., UnderWay]]:
     """Start a launch; whatever a failed test leaves of it is killed."""
     under_way: list[UnderWay] = []
 
-    def launch(*arguments: str) -> UnderWay:
-        under_way.append(UnderWay(*arguments))
+    def launch(*arguments: str, verb: str = "launch") -> UnderWay:
+        under_way.append(UnderWay(*arguments, verb=verb))
         return under_way[-1]
 
     yield launch

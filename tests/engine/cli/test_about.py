@@ -55,7 +55,8 @@ def test_a_runs_way_is_drawn_with_the_time_in_each_state(falsework: Falsework) -
 
 def test_without_a_command_the_help_lists_them_all() -> None:
     listed = invoke("--help").output
-    commands = ["launch", "check", "ps", "show", "logs", "shutdown", "export", "diagram", "new", "architects"]
+    seeing_to = ["launch", "check", "ps", "show", "logs", "shutdown", "resume", "collect", "sweep"]
+    commands = [*seeing_to, "export", "diagram", "new", "architects"]
     assert [line.split()[0] for line in listed.partition("Commands:\n")[2].splitlines()] == commands
     assert "130 interrupted and down" in listed
     assert invoke().exit_code == 2

@@ -1,0 +1,152 @@
+"""The time in which a run's server stands: connect, publish, let people work until every unit is done, and take it down.
+
+Whoever has a run at the right place begins here: a launch that puts its server up first, a resumed run whose server stands.
+Whatever happens, the server comes down, and what was handed in is taken in before and after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NoReturn
+
+from .architect import Presence
+from .cancellation import uncancelled
+from .endings import end_after, end_when_idle, forever, until
+from .errors import ConnectFailed
+from .farewell import take_leave
+from .heartbeat import beating
+from .ledger import Ledger
+from .provider import Provider
+from .report import Reporter
+from .run import Run
+from .salvage import salvage
+from .work.foreman import Foreman
+
+FAREWELL_TIMEOUT = 10.0
+"""Seconds without anything arriving after which the server is not expected to hand over more, and is taken down."""
+INTERRUPTED = "it was interrupted"
+FIRST_GLANCE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between two looks at a server that does not answer: at first, and at the most."""
+
+Rehearsal = Callable[[str], Coroutine[Any, Any, NoReturn]]
+
+
+async def no_rehearsal(url: str) -> NoReturn:
+    """People do the work."""
+    await forever()
+
+
+class Serving:
+    """One run's work. `age` is how many seconds of its `max_lifetime` are over already."""
+
+    def __init__(
+        self,
+        run: Run,
+        foreman: Foreman,
+        provider: Provider,
+        ledger: Ledger,
+        reporter: Reporter,
+        clock: Callable[[], float],
+        *,
+        rehearse: Rehearsal = no_rehearsal,
+        cleans_up: bool = False,
+        age: float = 0.0,
+    ) -> None:
+        self._run, self._foreman, self._provider = run, foreman, provider
+        self._ledger, self._reporter, self._clock = ledger, reporter, clock
+        self._rehearse, self._cleans_up, self._age = rehearse, cleans_up, age
+        self._lost = asyncio.Event()
+
+    async def live(self, put_up: Callable[[], Awaitable[str]]) -> None:
+        """Have a server from `put_up`, which returns its URL, and everything until it is down again.
+
+        Whatever was handed in is stored when this returns or raises. Raises what ended the work early.
+        """
+        reason = INTERRUPTED
+        async with beating(self._ledger, self._run.site):
+            try:
+                await self._serve(await put_up())
+                reason = "every unit has its submissions"
+            except Exception as error:
+                if isinstance(error, ConnectFailed):
+                    await self._run.explain(error)
+                reason = str(error) or repr(error)
+                raise
+            finally:
+                await uncancelled(self._end(reason))
+
+    async def _end(self, reason: str) -> None:
+        try:
+            await self._run.shutdown(reason)
+        finally:
+            await self._foreman.stop()
+            await salvage(self._run.remains, self._foreman, self._reporter)
+
+    async def _serve(self, url: str) -> None:
+        """Let people work, and take in what they handed in. Returns when every unit is done."""
+        await self._connect()
+        if self._cleans_up:
+            await self._run.cleanup()
+        try:
+            await self._provider.publish(url)
+            await self._work(url)
+        finally:
+            await uncancelled(self._wind_up())
+
+    async def _connect(self) -> None:
+        self._lost.clear()
+        foreman = self._foreman
+        await self._run.connect(
+            foreman.channel_opened, lambda channel_id: self._lost.set(), foreman.take, foreman.acked, foreman.attach
+        )
+
+    async def _work(self, url: str) -> None:
+        """Until every unit is done. Raises RunEnded at a limit, ConnectFailed if the server is lost."""
+        limits, foreman = self._run.limits, self._foreman
+        lifetime_left = None if limits.max_lifetime is None else max(0.0, limits.max_lifetime - self._age)
+        watches = (
+            foreman.watch(),
+            end_when_idle(limits.idle_timeout, lambda: foreman.last_heard, self._clock),
+            end_after(lifetime_left, limits.max_lifetime),
+            self._stay_connected(),
+            self._notice_death(),
+            self._rehearse(url),
+        )
+        await until(foreman.done, watches)
+
+    async def _stay_connected(self) -> NoReturn:
+        """Connect again for as long as the server is there."""
+        while True:
+            await self._lost.wait()
+            await self._run.lose("the channel did not come back")
+            presence = await self._run.architect.probe(self._run.site)
+            if presence in (Presence.GONE, Presence.DOWN):
+                raise ConnectFailed(f"the server is {presence}")
+            await self._connect()
+
+    async def _notice_death(self) -> NoReturn:
+        """Raises ConnectFailed once a server that does not answer was seen to be gone, twice: a channel waits much longer."""
+        pause, gone = FIRST_GLANCE, 0
+        while True:
+            await asyncio.sleep(pause)
+            if all(channel.is_connected for channel in self._run.channels):
+                pause, gone = FIRST_GLANCE, 0
+                continue
+            is_gone = await self._run.architect.probe(self._run.site) is Presence.GONE
+            pause, gone = (FIRST_GLANCE, gone + 1) if is_gone else (min(2 * pause, LONGEST_PAUSE), 0)
+            if gone > 1:
+                raise ConnectFailed("the server has ended by itself")
+
+    async def _wind_up(self) -> None:
+        """Invite nobody more, send everybody home, and take in what the server still holds."""
+        await self._told(self._provider.withdraw)
+        await take_leave(self._run, self._foreman, self._reporter, FAREWELL_TIMEOUT)
+
+    async def _told(self, step: Callable[[], Awaitable[None]]) -> None:
+        """A step on the way down: its error is told, and neither that nor its hanging keeps anything else from happening."""
+        try:
+            async with asyncio.timeout(FAREWELL_TIMEOUT):
+                await step()
+        except Exception as error:  # noqa: BLE001 - the way down goes on
+            self._reporter.say(f"on the way down: {error!r}")
