@@ -1,8 +1,8 @@
 """The server on this machine: the router as a process of its own that outlives its launcher.
 
-How a process is started is in child.py, how it is known again and ended in process.py, and what is looked at before anything
-is made in preflight.py. Only the router written in Python is started here so far; another one is another row of `ROUTERS`
-and another word in `LocalArgs.router`.
+How a process is started is in child.py, how it is known again and ended in process.py, what is looked at before anything is
+made in preflight.py, which routers there are in routers.py, and what a server of the user's own has to be like in
+server_source.py.
 
 In the run's directory: `bundle/`, `data/` (what workers handed in, until the launcher has it), `router.log`, `token`. The
 token goes with the server; the rest is the user's and is never deleted here. There is nothing to clean up after a deploy:
@@ -13,27 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
 from falsework.engine.bundle import Bundle
 from falsework.engine.channel import Channel, WebSocketChannel
-from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, ShutdownFailed, TransientError
 from falsework.engine.config.fields import Duration
-from falsework.engine.config.quantities import format_duration
+from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, Problem, ShutdownFailed, TransientError
 from falsework.router.protocol import check_policy
 
 from . import child, process
 from .address import run_id_at, url_of
-from .mark import RUN_ID
+from .node_binary import problems_of_node
+from .node_dependencies import are_installed, what_runs
 from .preflight import problems_of_address, problems_of_limits, problems_of_public_url, problems_of_python
 from .process import ProcessIdentity
 from .router_limits import check_frame_ancestors, read_limits
+from .routers import NODE_SOURCE, PYTHON_SOURCE, router_command, ship_node, ship_python
+from .server_process import chosen_port, server_environment, until_answering
+from .server_source import problems_of_server, ship_server
 
 if TYPE_CHECKING:
     from falsework.engine.config import TaskArgs
@@ -51,7 +52,7 @@ ANSWER_LIMIT = 5.0
 class LocalArgs(ArchitectArgs):
     """`architect: {type: local, …}`."""
 
-    router: Literal["python"] = "python"
+    router: Literal["python", "node"] = "python"
     port: int = field(default=0, metadata={"min": 0, "max": 65535})
     """0: a free one."""
     host: str = "127.0.0.1"
@@ -60,11 +61,15 @@ class LocalArgs(ArchitectArgs):
     """What workers open, where a tunnel or a proxy leads to this machine. Default: the host and port themselves."""
     python: str | None = None
     """The interpreter that runs the router; it needs aiohttp and msgspec. Default: the launcher's own."""
+    node: str | None = None
+    """The Node (20 or newer) that runs a server written for it. Default: that of `falsework[node]`, else the PATH's."""
+    server_source_path: Path | None = None
+    """A server of one's own instead of the router: a directory that says how it is started, see server_source.py."""
     limits: dict[str, Any] = field(default_factory=dict, metadata={"check": read_limits})
     """The router's limits by name, see `falsework.router.protocol.Limits`."""
     outbox: Literal["disk", "launcher"] = "disk"
-    restart: Literal["never", "on-failure"] = "never"
-    """Whether a server that dies of a signal or an error comes back by itself, launcher or no launcher: same URL, same data."""
+    restart: Literal["never", "on-failure"] = "on-failure"
+    """Whether a router that dies of a signal or an error comes back by itself, launcher or no launcher: same URL, same data."""
     frame_ancestors: list[str] = field(default_factory=list, metadata={"check": check_frame_ancestors})
     """The sites that may show the task in a frame, such as a crowd site. Default: none."""
     content_security_policy: str | None = field(default=None, metadata={"check": check_policy})
@@ -82,53 +87,47 @@ class LocalArchitect(Architect):
     guarantees: ClassVar[Guarantees] = Guarantees(
         dies_with_lease=True, disk_survives_restart=True, found_without_ledger=True, resumable=True
     )
-    router_source: ClassVar[Path] = Path(str(files("falsework.router")))
-    """The package directory that is shipped as `router/`."""
+    router_source: ClassVar[Path] = PYTHON_SOURCE
+    """The package directory that is shipped as `router/`, where that is written in Python."""
     router_leaves_out: ClassVar[Sequence[str]] = ("node",)
 
     @classmethod
     async def assert_task_args(cls, args: LocalArgs, task: TaskArgs) -> None:
-        """Check limits, public URL, interpreter, host and port. A fixed port must be free; nothing is left listening."""
+        """Check limits, public URL, programs, host and port. A fixed port must be free; nothing is left listening."""
         problems = [*problems_of_limits(args.limits), *problems_of_public_url(args.public_url)]
-        problems += await asyncio.to_thread(problems_of_python, args.python)
+        problems += await asyncio.to_thread(_problems_of_programs, args)
         problems += await problems_of_address(args.host, args.port)
         if problems:
             raise ConfigError(*problems)
 
     async def prepare(self, site: Site) -> Bundle:
-        """Copy the router and the task's static directory into the bundle."""
-        return await asyncio.to_thread(
-            Bundle.make,
-            site.directory,
-            site.run_id,
-            router=site.args.router,
-            router_source=self.router_source,
-            router_leaves_out=self.router_leaves_out,
-            start=ROUTERS[site.args.router](site.args),
-            environment=(RUN_ID,),
-            static=Path(site.task.static),
-            task_config={**site.task.config, "task_name": site.task.name},
-        )
+        """Copy the router, or the user's own server, and the task's static directory into the bundle.
+
+        What Node needs is installed the first time, and linked in from there ever after. Raises PrepareFailed.
+        """
+        if site.args.server_source_path is not None:
+            return await ship_server(site)
+        if site.args.router == "node":
+            return await ship_node(site)
+        return await ship_python(site, self.router_source, self.router_leaves_out)
 
     async def deploy(self, site: Site, bundle: Bundle) -> str:
-        """Start the sealed bundle's router. Ready is what it says itself and then proves by answering with the run id.
+        """Start the sealed bundle's server. Ready is what says so itself, and then proves it by answering with the run id.
 
         Raises DeployFailed if it ends first or somebody else answers, TransientError if it takes too long; both carry the
         last lines of its log.
         """
         await asyncio.to_thread(bundle.seal)
-        command = router_command(bundle.start, site, _lay_out(site))
+        start = _start_of_server if site.args.server_source_path is not None else _start_of_router
+        command, environment, port = start(site, bundle, _lay_out(site))
         resource = Resource(PROCESS, site.run_id)
         await site.announce(resource)
-        environment = _environment()
-        log = site.directory / "router.log"
+        log = _log_file(site)
         with child.start(command, cwd=bundle.directory, env=environment, run_id=site.run_id, log=log) as started:
             identity = started.identity
             resource = await site.learn(resource, pid=identity.pid, started=identity.started)
-            ready = await started.ready_line(site.args.ready_timeout, "architect.ready_timeout")
-            port = _port_of(ready, site.run_id)
+            port = await _until_ready(site, started, port)
             await site.learn(resource, port=port)
-            await _assert_answers(url_of(site.args.host, port), started)
         return site.args.public_url or url_of(site.args.host, port)
 
     async def probe(self, site: Site) -> Presence:
@@ -183,8 +182,12 @@ class LocalArchitect(Architect):
         for resource in site.standing(PROCESS):
             await site.forget(resource)
 
+    async def log_tail(self, site: Site, lines: int) -> list[str]:
+        """The last lines of what the server logged, every attempt's; none if it never ran. Legal whatever stands."""
+        return await asyncio.to_thread(child.last_lines, _log_file(site), lines) if lines > 0 else []
+
     async def leftovers(self) -> list[Leftover]:
-        """Every router on this machine that was started for a run: marked in its environment and on its command line."""
+        """Every server on this machine that was started for a run: marked in its environment and on its command line."""
         marked = await asyncio.to_thread(process.marked)
         first = {found.run_id: found for found in reversed(marked) if f"--run-id={found.run_id}" in found.command}
         return [
@@ -193,44 +196,44 @@ class LocalArchitect(Architect):
         ]
 
 
-def python_router(args: LocalArgs) -> tuple[str, ...]:
-    """The start command of the router written in Python, to be run in the bundle."""
-    return (args.python or sys.executable, "-m", "router", "--static", "static")
+def _problems_of_programs(args: LocalArgs) -> list[Problem]:
+    if args.server_source_path is not None:
+        return problems_of_server(args)
+    if args.router == "node":
+        return problems_of_node(args.node, npm_is_needed=not are_installed(NODE_SOURCE, what_runs))
+    return problems_of_python(args.python)
 
 
-ROUTERS: dict[str, Callable[[LocalArgs], tuple[str, ...]]] = {"python": python_router}
-"""The start command of each router by its name in the task file."""
+Start = tuple[Sequence[str], dict[str, str], int | None]
+"""A command, its environment, and the port where its server will be if that is known."""
 
 
-def router_command(start: Sequence[str], site: Site, token_file: Path) -> list[str]:
-    """The start command with what belongs to this run and this machine. The token itself is never on a command line."""
+def _start_of_router(site: Site, bundle: Bundle, token_file: Path) -> Start:
+    return router_command(bundle.start, site, token_file), _environment(), None
+
+
+def _start_of_server(site: Site, bundle: Bundle, token_file: Path) -> Start:
+    port = chosen_port(site.args.host, site.args.port)
+    return bundle.start, server_environment(_environment(), site, token_file, port), port
+
+
+async def _until_ready(site: Site, started: child.StartedProcess, port: int | None) -> int:
+    """The port of a server that is ready. `port` is None for one that says it first, as the routers do."""
     args: LocalArgs = site.args
-    return [
-        *start,
-        f"--data={site.directory.resolve() / DATA}",
-        f"--port={args.port}",
-        f"--host={args.host}",
-        f"--run-id={site.run_id}",
-        f"--token-file={token_file.resolve()}",
-        f"--lease={format_duration(site.lease)}",
-        f"--grace={format_duration(site.grace)}",
-        f"--outbox={args.outbox}",
-        *(["--restart"] if args.restart == "on-failure" else []),
-        *(f"--{name}={format_duration(limit)}" for name, limit in _own_limits(site) if limit is not None),
-        *(f"--frame-ancestors={origin}" for origin in args.frame_ancestors),
-        *([f"--csp={args.content_security_policy}"] if args.content_security_policy else []),
-        *(f"--limit={name}={value}" for name, value in read_limits(args.limits).items()),
-    ]
-
-
-def _own_limits(site: Site) -> tuple[tuple[str, float | None], ...]:
-    """What the launcher keeps, and the server too, should there be no launcher any more."""
-    return ("idle-timeout", site.idle_timeout), ("max-lifetime", site.max_lifetime)
+    if port is not None:
+        return await until_answering(started, args.host, port, args.ready_timeout)
+    port = _port_of(await started.ready_line(args.ready_timeout, "architect.ready_timeout"), site.run_id)
+    await _assert_answers(url_of(args.host, port), started)
+    return port
 
 
 def _local_url(site: Site) -> str | None:
     ports = [resource.facts["port"] for resource in site.standing(PROCESS) if "port" in resource.facts]
     return url_of(site.args.host, ports[0]) if ports else None
+
+
+def _log_file(site: Site) -> Path:
+    return site.directory / "router.log"
 
 
 def _token_file(site: Site) -> Path:

@@ -174,7 +174,7 @@ function originOf(said) {
 /** @param {string | null} said */
 function policyOf(said) {
   if (said === null || isPolicy(said)) return said
-  throw new WrongUsage(`--csp: '${said}' is no Content-Security-Policy: one line of plain characters`)
+  throw new WrongUsage(`--csp: ${JSON.stringify(said)} is no Content-Security-Policy: one line of plain characters`)
 }
 
 /** @param {string} said */

@@ -1,11 +1,12 @@
 /* The files that browsers get: the task's own, and beside them falsework's client. */
 
+import { existsSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Beside this directory in the repository, in an installed package and in a bundle alike. */
-const CLIENT = fileURLToPath(new URL('../client/', import.meta.url))
+/** In this directory in a bundle, which holds one router; beside it in the repository and in an installed package. */
+const CLIENT = ['client/', '../client/'].map(place => fileURLToPath(new URL(place, import.meta.url))).find(existsSync)
 
 /** @typedef {import('fastify').FastifyReply} Reply */
 
@@ -19,7 +20,7 @@ export class StaticFiles {
    * @param {Record<string, string>} pageHeaders
    */
   constructor(directory, pageHeaders) {
-    this.#roots = [directory, CLIENT]
+    this.#roots = CLIENT === undefined ? [directory] : [directory, CLIENT]
     this.#headers = { 'Cache-Control': 'no-cache', ...pageHeaders }
   }
 

@@ -22,15 +22,17 @@ export const EXPIRED = 'expired'
 /** The launcher said that it leaves for good. */
 export const CLOSED = 'closed'
 
-/** What passes over to the next router. @typedef {{heard: number, seconds: number, worked: number}} LeaseState */
+/**
+ * What passes over to a router that takes the place of one that died.
+ * @typedef {{heard: number, seconds: number, worked: number, asked: Admission | null}} LeaseState
+ */
 
 /** All times in seconds of a monotonic clock that is handed in. */
 export class Lease {
   #grace
   #idleTimeout
   #expires
-  /** @type {Admission | null} */
-  #asked = null
+  #asked
 
   /**
    * `lifetimeLeft` is what is left of the time that the server may exist, `before` what a router before it knew.
@@ -40,11 +42,12 @@ export class Lease {
    * @param {{idleTimeout?: number, lifetimeLeft?: number, before?: LeaseState}} [more]
    */
   constructor(seconds, grace, now, { idleTimeout = Infinity, lifetimeLeft = Infinity, before } = {}) {
-    const { heard, worked, seconds: length } = before ?? { heard: now, worked: now, seconds }
+    const { heard, worked, seconds: length, asked } = before ?? { heard: now, worked: now, seconds, asked: null }
     this.started = now
     this.heard = heard
     this.worked = worked
     this.seconds = length
+    this.#asked = asked
     this.#grace = grace
     this.#idleTimeout = idleTimeout
     this.#expires = now + lifetimeLeft
@@ -52,7 +55,7 @@ export class Lease {
 
   /** For a router that may have to take this one's place. @returns {LeaseState} */
   get state() {
-    return { heard: this.heard, seconds: this.seconds, worked: this.worked }
+    return { heard: this.heard, seconds: this.seconds, worked: this.worked, asked: this.#asked }
   }
 
   /**

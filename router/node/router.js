@@ -23,6 +23,8 @@ import { Uploads } from './uploads.js'
 const TICK = 250
 /** Milliseconds that sockets and requests get to end when the server does. */
 const STOP_PATIENCE = 300
+/** What a router that takes this one's place must know, even if this one dies at once. */
+const ABOUT_THE_LEASE = new Set([wire.LEASE, wire.DRAIN, wire.BYE])
 
 /**
  * @typedef {import('./command_line.js').Settings} Settings
@@ -214,7 +216,7 @@ export class Router {
 
   #launcherSaid = (/** @type {Socket} */ socket, /** @type {Packet} */ packet, /** @type {Instant} */ at) => {
     this.#switchboard.launcherSaid(socket, packet, at)
-    if (packet.packet_type === wire.LEASE) this.#saveLease() // or a router that dies before the next tick would not know
+    if (ABOUT_THE_LEASE.has(packet.packet_type)) this.#saveLease() // the next tick may be too late
     if (packet.packet_type === wire.BYE) this.#checkOver(at)
   }
 

@@ -3,13 +3,13 @@
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 
-import { CutOff, Malformed, Refused } from './errors.js'
+import { CutOff, Refused } from './errors.js'
 import { StaticFiles, sendFile } from './files.js'
 import { refuseHalfHandshake } from './handover.js'
 import { isSame } from './launcher_link.js'
-import { log } from './log.js'
 import { render } from './metrics.js'
 import { EVERYWHERE, pageHeaders } from './policy.js'
+import { notAllowed, notFound, plainPage, refusalOf, refuseWhatIsNotHttp } from './refusals.js'
 
 const BACKLOG = 1024
 
@@ -50,7 +50,11 @@ export class Site {
     this.#clock = clock
     this.#pageHeaders = pageHeaders(settings.contentSecurityPolicy, settings.frameAncestors)
     this.#files = new StaticFiles(settings.static, this.#pageHeaders)
-    this.#app = Fastify({ frameworkErrors: (_, __, reply) => void notFound(reply), return503OnClosing: false })
+    this.#app = Fastify({
+      clientErrorHandler: refuseWhatIsNotHttp(switchboard.counters),
+      frameworkErrors: (_, __, reply) => void notFound(reply),
+      return503OnClosing: false
+    })
   }
 
   /** Add the routes; resolves with the server, which does not listen yet. */
@@ -161,17 +165,6 @@ export class Site {
   }
 }
 
-/** @param {unknown} error */
-function refusalOf(error) {
-  if (error instanceof Refused) return error
-  if (error instanceof Malformed) return new Refused(400, 'malformed', error.message)
-  if (error instanceof CutOff) return new Refused(400, 'cut_off', 'The request did not arrive whole. Please try again.')
-  const { statusCode = 500, message, stack } = /** @type {import('fastify').FastifyError} */ (error)
-  if (statusCode < 500) return new Refused(statusCode, 'malformed', message)
-  log.error(`Unhandled: ${stack}`)
-  return new Refused(500, 'internal', 'Something went wrong on the server. Please try again.')
-}
-
 /** @param {Request} request */
 function wildcard(request) {
   return /** @type {{'*': string}} */ (request.params)['*']
@@ -190,24 +183,4 @@ function takeAnyContentType({ raw }, _, done) {
 /** @param {Request} request */
 function isReading(request) {
   return request.method === 'GET' || request.method === 'HEAD'
-}
-
-/** @param {Reply} reply */
-function notFound(reply) {
-  return reply.code(404).type('text/plain; charset=utf-8').send('404: Not Found')
-}
-
-/** @param {Reply} reply */
-function notAllowed(reply) {
-  return reply.code(405).header('Allow', 'GET,HEAD').type('text/plain; charset=utf-8').send('405: Method Not Allowed')
-}
-
-/** @param {Refused} refused */
-function plainPage(refused) {
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Not available</title>
-<p>${refused.message}</p>
-</html>
-`
 }

@@ -13,11 +13,12 @@ import pytest
 from falsework.architects import local, process
 from falsework.architects.address import run_id_at
 from falsework.architects.child import NeverReady, ServerDied
-from falsework.architects.local import LocalArchitect, LocalArgs, router_command
+from falsework.architects.local import LocalArchitect, LocalArgs
+from falsework.architects.routers import router_command
 from falsework.engine.architect import Presence, Resource, Site
 from falsework.engine.bundle import Bundle, BundleChanged
-from falsework.engine.errors import DeployFailed, TransientError
 from falsework.engine.config.fields import schema_for
+from falsework.engine.errors import DeployFailed, TransientError
 from marshmallow import ValidationError
 
 from .conftest import TOKEN, Architects, pid_of, port_of, up
@@ -108,6 +109,19 @@ async def test_the_log_and_what_workers_handed_in_outlive_the_server(architect: 
     assert (site.directory / "data").stat().st_mode & 0o777 == 0o700
 
 
+async def test_the_last_lines_of_the_log_are_told_while_it_runs_and_afterwards(
+    architect: Architects, site: Site
+) -> None:
+    serving = architect("serves")
+    assert await serving.log_tail(site, 5) == []
+    await up(serving, site)
+    (site.directory / "router.log").write_text("one\ntwo\nthree\n")
+    assert await serving.log_tail(site, 2) == ["two", "three"]
+    await serving.shutdown(site)
+    assert await serving.log_tail(site, 5) == ["one", "two", "three"]
+    assert await serving.log_tail(site, 0) == []
+
+
 async def test_a_changed_bundle_is_refused_before_anything_is_made(architect: Architects, site: Site) -> None:
     serving = architect("serves")
     bundle = await serving.prepare(site)
@@ -195,7 +209,12 @@ async def test_workers_open_the_public_url_where_there_is_one(architect: Archite
 
 def test_the_command_line_holds_what_the_router_needs_and_no_secret(site: Site) -> None:
     site.args = replace(
-        site.args, port=3000, host="0.0.0.0", outbox="launcher", limits={"upload": "5MiB", "ping": "30s"}
+        site.args,
+        port=3000,
+        host="0.0.0.0",
+        outbox="launcher",
+        restart="never",
+        limits={"upload": "5MiB", "ping": "30s"},
     )
     command = router_command(("python", "-m", "router"), site, site.directory / "token")
     assert command == [
@@ -228,7 +247,8 @@ def test_the_section_of_the_task_file_is_read() -> None:
     [
         {"port": 65536},
         {"port": -1},
-        {"router": "node"},
+        {"router": "perl"},
+        {"server_source_path": 5},
         {"limits": {"uplaod": 1}},
         {"limits": {"upload": -1}},
         {"limits": {"upload": "much"}},

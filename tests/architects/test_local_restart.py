@@ -25,6 +25,7 @@ from falsework.router import protocol as wire
 from falsework.router.protocol import Envelope, Packet
 
 from .conftest import pid_of, up
+from .node_installed import node_home  # noqa: F401
 
 PATIENCE = 30.0
 TRIES_AGAIN = (404, 503)
@@ -117,10 +118,12 @@ class Worker:
         return None
 
 
-@pytest.fixture
-async def serving(site: Site) -> AsyncIterator[LocalArchitect]:
+@pytest.fixture(params=["python", "node"])
+async def serving(request: pytest.FixtureRequest, site: Site) -> AsyncIterator[LocalArchitect]:
     """A real router under its supervisor, up."""
-    site.args = replace(site.args, restart="on-failure")
+    if request.param == "node":
+        request.getfixturevalue("node_home")
+    site.args = replace(site.args, router=request.param, restart="on-failure")
     architect = LocalArchitect()
     await up(architect, site)
     yield architect

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from falsework.architects.local import LocalArchitect, LocalArgs, router_command
+from falsework.architects.local import LocalArchitect, LocalArgs
+from falsework.architects.routers import router_command
 from falsework.engine.architect import Site
 from falsework.engine.config.fields import schema_for
 from marshmallow import ValidationError
@@ -32,8 +33,7 @@ def test_the_server_keeps_the_limits_of_the_run_too(site: Site) -> None:
     assert flags(site) == ["--idle-timeout=2h", "--max-lifetime=3d"]
 
 
-def test_a_server_that_comes_back_by_itself_is_asked_for(site: Site) -> None:
-    site.args = replace(site.args, restart="on-failure")
+def test_a_server_comes_back_by_itself_unless_told_otherwise(site: Site) -> None:
     assert flags(site) == ["--restart"]
 
 

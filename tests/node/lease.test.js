@@ -45,3 +45,13 @@ test('a server that is as old as it may get ends, and an attached launcher may d
   assert.equal(lease.isOver(81, 0, true), true)
   assert.equal(lease.isOver(120, 1, false), false)
 })
+
+test('what the launcher asked for, and when anybody was heard, passes over to the next router', () => {
+  const lease = new Lease(10, 100, 0)
+  lease.renew(5, 20)
+  lease.workerHeard(6)
+  lease.drain()
+  const next = new Lease(10, 100, 8, { before: lease.state })
+  assert.deepEqual(next.state, { heard: 5, seconds: 20, worked: 6, asked: DRAINING })
+  assert.deepEqual([next.admission(25), next.admission(26)], [DRAINING, UNHEARD])
+})

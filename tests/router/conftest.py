@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
-from .router_process import ROUTERS, RouterCommand
+from .router_process import NODE, ROUTERS, RouterCommand, install_what_node_needs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_node_needs() -> None:
+    """Installed before the first test, whose own things it is none of."""
+    install_what_node_needs()
 
 
 @pytest.fixture(params=ROUTERS, ids=lambda command: command.name)
 def router_command(request: pytest.FixtureRequest) -> RouterCommand:
     command: RouterCommand = request.param
+    if command is NODE and not shutil.which("node"):
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("capability: no node")
     return command

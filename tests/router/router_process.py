@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,8 +41,19 @@ class RouterCommand:
 PYTHON = RouterCommand(
     "python", (sys.executable, "-m", "falsework.router"), re.compile("Traceback|Unhandled|exception")
 )
-ROUTERS = (PYTHON,)
+NODE_ROUTER = Path(__file__).parents[2] / "router" / "node"
+NODE = RouterCommand("node", ("node", str(NODE_ROUTER / "server.js")), re.compile(r"Unhandled|^    at ", re.M))
+ROUTERS = (PYTHON, NODE)
 """All of them are held to the same vectors."""
+
+
+def install_what_node_needs() -> None:
+    """Bring router/node/node_modules up to its lock file, where there is a Node. Raises CalledProcessError."""
+    lock, installed = NODE_ROUTER / "package-lock.json", NODE_ROUTER / "node_modules" / ".package-lock.json"
+    is_current = installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime
+    if not is_current and shutil.which("npm"):
+        npm_ci = ["npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(npm_ci, cwd=NODE_ROUTER, check=True)
 
 
 class RouterProcess:
