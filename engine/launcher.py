@@ -142,7 +142,7 @@ class TaskLauncher:
         )
 
     async def _enter(self, run: Run, units: list[Any]) -> None:
-        """Give the run its directory's first files, and a place in the ledger."""
+        """Give the run a place in the ledger, then its directory's first files: what is in no ledger is never removed."""
         site = run.site
         record = RunRecord(
             run_id=site.run_id,
@@ -153,13 +153,17 @@ class TaskLauncher:
             owner=Owner.this_process(),
         )
         try:
-            _write_snapshot(site, self._file, units)
             await uncancelled(self._ledger.create(record))
         except asyncio.CancelledError:  # comes only after it was entered
             await uncancelled(run.shutdown(INTERRUPTED))
             raise
         except BaseException:
             shutil.rmtree(site.directory)
+            raise
+        try:
+            _write_snapshot(site, self._file, units)
+        except OSError as error:
+            await uncancelled(run.shutdown(f"its directory cannot be written: {error}"))
             raise
         self._reporter.begun(site.run_id, site.directory)
 
