@@ -104,6 +104,8 @@ async def terminate(identity: ProcessIdentity, run_id: str, grace: float = 5.0) 
             break
         _signal(identity.pid, number)
         await _until_ended_within(identity.pid, limit)
+    if identity.pid in _children:  # one with threads looks like a zombie before the last of them has ended
+        await _until_ended_within(identity.pid, KILL_LIMIT)
     for member in _rest_of_group(identity, run_id):
         _signal(member.pid, signal.SIGKILL)
         await _until_ended_within(member.pid, KILL_LIMIT)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from .errors import ArchitectError
 
 T = TypeVar("T")
+_making: ContextVar[asyncio.Task[Any] | None] = ContextVar("making", default=None)
+"""The call that the code which asks belongs to, also in tasks that the call made."""
 SETTLE_TIMEOUT = 10.0
 """Seconds that cancelled work gets to end before it is given up."""
 
@@ -44,9 +47,15 @@ class Calls:
         """The calls that still go on although they were cancelled, by name."""
         return sorted(call.get_name() for call in self._given_up)
 
+    def is_asked_by_given_up(self) -> bool:
+        """Whether who asks belongs to a call that was given up."""
+        return _making.get() in self._given_up
+
     async def make(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end. A caller that is cancelled gets its CancelledError once the work has ended or was given up."""
-        call = asyncio.create_task(work, name=name)
+        context = copy_context()
+        call = asyncio.create_task(work, name=name, context=context)
+        context.run(_making.set, call)
         try:
             await asyncio.wait({call})
         except asyncio.CancelledError as cancelled:

@@ -22,7 +22,9 @@ from .architect import Resource
 from .cancellation import uncancelled
 from .errors import LedgerError
 from .ledger_database import Database, Write
+from .ledger_tables import Ownership as Ownership
 from .ledger_tables import RunRecord as RunRecord
+from .ledger_tables import Standing as Standing
 from .ledger_tables import Step as Step
 from .owner import Owner
 from .states import State
@@ -61,10 +63,11 @@ class Ledger:
         """Enter a new run, durably, before anything is done for it."""
         now = self._clock()
         run = replace(run, started=now, heartbeat=now)
-        row = tables.columns_of_run(run)
+        row, owner = tables.columns_of_run(run), tables.columns_of_owner(run, last_heard=None)
 
         def write(connection: Connection) -> None:
             connection.execute(tables.ENTER_RUN, row)
+            connection.execute(tables.ENTER_OWNER, owner)
 
         await self._write(write)
         return run
@@ -120,11 +123,13 @@ class Ledger:
         claiming = replace(run, owner=owner, epoch=run.epoch + 1, heartbeat=self._clock())
         changed = {name: tables.columns_of_run(claiming)[name] for name in _CLAIMED}
         claim = {"of_run": run.run_id, "of_epoch": run.epoch, **changed}
+        row = tables.columns_of_owner(claiming, last_heard=run.heartbeat)
         claimed: list[Row[Any]] = []
 
         def write(connection: Connection) -> None:
             if connection.execute(tables.CHANGE_OWNED_RUN, claim).rowcount != 1:
                 _owned(connection, run.run_id, run.epoch)
+            connection.execute(tables.ENTER_OWNER, row)
             claimed[:] = connection.execute(tables.FIND_RUN, {"of_run": run.run_id}).all()
 
         await self._write(write)
@@ -172,6 +177,14 @@ class Ledger:
         if not gone:
             query = query.where(tables.resources.c.gone.is_(None))
         return tables.resources_of(self._read(query, of_run=run_id))
+
+    def standings(self, run_id: str) -> list[Standing]:
+        """Each time that a resource of a run stood, in the order of the announcements."""
+        return [tables.standing_of(row) for row in self._read(tables.FIND_RESOURCES, of_run=run_id)]
+
+    def owners(self, run_id: str) -> list[Ownership]:
+        """The launchers that a run has had, in order."""
+        return [tables.ownership_of(row) for row in self._read(tables.FIND_OWNERS, of_run=run_id)]
 
     # Pieces
 

@@ -75,11 +75,11 @@ class Database:
         """Make the tables where there are none. Raises LedgerError, and makes nothing, for a ledger of another schema."""
         try:
             with self._writer.begin() as connection:
-                schema = SCHEMA
-                if sa.inspect(connection).has_table(about.name):
-                    schema = connection.scalar(sa.select(about.c.schema)) or 0
-                else:
-                    metadata.create_all(connection)
+                is_new = not sa.inspect(connection).has_table(about.name)
+                schema = SCHEMA if is_new else connection.scalar(sa.select(about.c.schema)) or 0
+                if schema == SCHEMA:
+                    metadata.create_all(connection)  # also a table that an earlier ledger of this schema lacks
+                if is_new:
                     connection.execute(about.insert().values(schema=SCHEMA))
         except sa.exc.SQLAlchemyError as error:
             raise self._translated(error) from error

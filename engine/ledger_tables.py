@@ -63,6 +63,17 @@ resources = sa.Table(  # a row for each time that a resource stood; `id` gives t
     sa.Column("announced", sa.Float, nullable=False),
     sa.Column("gone", sa.Float),
 )
+owners = sa.Table(  # a row for each launcher that the run has had
+    "owners",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String, sa.ForeignKey("runs.run_id"), nullable=False, index=True),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("last_heard", sa.Float),
+)
 
 _of_run = runs.c.run_id == sa.bindparam("of_run")
 _of_epoch = sa.bindparam("of_epoch", type_=sa.Integer)
@@ -70,6 +81,7 @@ _of_epoch = sa.bindparam("of_epoch", type_=sa.Integer)
 ENTER_RUN = runs.insert()
 ENTER_STEP = transitions.insert()
 ENTER_RESOURCE = resources.insert()
+ENTER_OWNER = owners.insert()
 CHANGE_RUN = runs.update().where(_of_run)
 CHANGE_OWNED_RUN = runs.update().where(_of_run & (runs.c.epoch == _of_epoch))
 LEAVE_STATE = runs.update().where(
@@ -85,6 +97,7 @@ FIND_RUN = sa.select(runs).where(_of_run)
 FIND_RUNS = sa.select(runs).order_by(runs.c.started.desc(), runs.c.run_id)
 FIND_STORY = sa.select(transitions).where(transitions.c.run_id == sa.bindparam("of_run")).order_by(transitions.c.id)
 FIND_RESOURCES = sa.select(resources).where(resources.c.run_id == sa.bindparam("of_run")).order_by(resources.c.id)
+FIND_OWNERS = sa.select(owners).where(owners.c.run_id == sa.bindparam("of_run")).order_by(owners.c.id)
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,24 @@ class Step:
         return told
 
 
+@dataclass(frozen=True)
+class Standing:
+    """One time that a resource stood, in seconds since the epoch; `gone` is None while it stands."""
+
+    resource: Resource
+    announced: float
+    gone: float | None
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """A launcher of a run, since when it is that, and when the one before it was last heard of (None for the first)."""
+
+    owner: Owner
+    since: float
+    last_heard: float | None
+
+
 def columns_of_run(run: RunRecord) -> dict[str, Any]:
     """A run as a row of `runs`."""
     plain = ("run_id", "architect", "url", "epoch", "heartbeat", "started", "ended")
@@ -150,6 +181,13 @@ def columns_of_step(step: Step) -> dict[str, Any]:
         "reason": step.reason,
         "error": step.error,
     }
+
+
+def columns_of_owner(run: RunRecord, last_heard: float | None) -> dict[str, Any]:
+    """A run's owner, from now on, as a row of `owners`."""
+    owner = run.owner
+    row = {"run_id": run.run_id, "host": owner.host, "pid": owner.pid, "started": owner.started}
+    return {**row, "since": run.heartbeat, "last_heard": last_heard}
 
 
 def run_of(row: Row[Any]) -> RunRecord:
@@ -182,3 +220,13 @@ def resources_of(rows: Iterable[Row[Any]]) -> list[Resource]:
         found.pop((row.kind, row.name), None)
         found[row.kind, row.name] = Resource(row.kind, row.name, dict(row.facts))
     return list(found.values())
+
+
+def standing_of(row: Row[Any]) -> Standing:
+    """A row of `resources` as what it says."""
+    return Standing(Resource(row.kind, row.name, dict(row.facts)), row.announced, row.gone)
+
+
+def ownership_of(row: Row[Any]) -> Ownership:
+    """A row of `owners` as what it says."""
+    return Ownership(Owner(row.host, row.pid, row.started), row.since, row.last_heard)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .account import Account
-from .architect import Architect, Presence, Site
+from .architect import Architect, Presence, Resource, Site
 from .bundle import Bundle
 from .cancellation import SETTLE_TIMEOUT, Calls
 from .channel import Channel
 from .config import LifecycleArgs
-from .errors import ArchitectError, FalseworkError, IllegalTransition, ShutdownFailed
+from .errors import ArchitectError, ConnectFailed, FalseworkError, IllegalTransition, ShutdownFailed
 from .ledger import Ledger, RunTakenOver, Step
 from .limit import NO_LIMIT, Limit
 from .retry import AttemptTimedOut, until_deployed, until_down
@@ -72,7 +72,7 @@ class Run:
         self._action: asyncio.Task[Any] | None = None
         self._stoppable: set[asyncio.Task[Any]] = set()
         self._shutdown: asyncio.Task[None] | None = None
-        site.record = self._account.record_resource
+        site.record = self._record_resource
 
     @property
     def state(self) -> State:
@@ -124,14 +124,17 @@ class Run:
     ) -> list[Channel]:
         """Open every channel; returns them. Legal in deployed, connect_failed and disconnected.
 
-        `acked` says what is safe here already, by router epoch; `attach` gets the channels before the first one opens.
+        `acked` says what is safe here already, by router epoch; `attach` gets the channels before the first one opens. If some
+        of several do not open, they are lost: `on_catastrophic_disconnect` hears of them. Raises ConnectFailed if none does.
         """
         limit = Limit(self.limits.connect_timeout, "lifecycle.connect_timeout")
 
         async def open_all() -> None:
-            for channel in self.channels:
-                channel.acked.update(acked or {})
-                await channel.open(self.limits.connect_timeout, self.limits.reconnect_timeout)
+            failures = await self._open_channels(acked or {})
+            if len(failures) == len(self.channels) > 0:
+                raise next(iter(failures.values()))
+            for channel_id in failures:
+                on_catastrophic_disconnect(channel_id)
 
         async def connect() -> list[Channel]:
             await self._close_channels()
@@ -147,10 +150,32 @@ class Run:
 
         return await self._act(Trigger.CONNECT, lambda: self._work(Trigger.CONNECT, connect, limit))
 
+    async def _open_channels(self, acked: dict[str, int]) -> dict[str, ConnectFailed]:
+        """Open them all at once; returns why which of them did not. Of several, one gets half the time: the others go on."""
+        timeout = self.limits.connect_timeout / (1 if len(self.channels) == 1 else 2)
+
+        async def open_one(channel: Channel) -> None:
+            channel.acked.update(acked)
+            await channel.open(timeout, self.limits.reconnect_timeout)
+
+        opened = await asyncio.gather(*(open_one(channel) for channel in self.channels), return_exceptions=True)
+        failures: dict[str, ConnectFailed] = {}
+        for channel, outcome in zip(self.channels, opened, strict=True):
+            if isinstance(outcome, ConnectFailed):
+                failures[channel.channel_id] = outcome
+            elif outcome is not None:
+                raise outcome
+        return failures
+
     async def lose(self, reason: str) -> None:
         """The connection is lost and did not come back, or is given up. Legal in connected."""
         await self._account.tell(Trigger.LOST, reason)
         await self._close_channels()
+
+    async def lose_one(self, channel: Channel) -> None:
+        """Close one of several channels, which is lost for good; the run goes on with the others. Legal in connected."""
+        await self._close(channel)
+        self.channels = [one for one in self.channels if one is not channel]
 
     async def cleanup(self) -> None:
         """Remove what deploying needed and running does not. Legal once deployed; an error here is told, not raised."""
@@ -246,6 +271,12 @@ class Run:
             error.add_note(f"this was to undo an attempt that failed with {failure!r}")
             raise
 
+    async def _record_resource(self, resource: Resource, stands: bool) -> None:
+        """As the account does. What was given up may make nothing more: it is taken down as far as it got."""
+        if stands and self._calls.is_asked_by_given_up():
+            raise ArchitectError(f"{resource.kind} {resource.name} may not be made any more: its deploy was given up")
+        await self._account.record_resource(resource, stands)
+
     # Shutting down
 
     @property
@@ -294,16 +325,16 @@ class Run:
             return []
 
     async def _close_channels(self) -> None:
-        """Close every channel. What keeps one from closing is told, and keeps nothing else from happening."""
-
-        async def close(channel: Channel) -> None:
-            try:
-                await CLOSE_LIMIT.apply(lambda: self._calls.make("closing a channel", channel.close()))
-            except Exception as error:  # noqa: BLE001 - its other end is what has to go, and that is looked at
-                self._say(f"channel {channel.channel_id} could not be closed: {error}")
-
-        await asyncio.gather(*(close(channel) for channel in self.channels))
+        """Close every channel."""
+        await asyncio.gather(*(self._close(channel) for channel in self.channels))
         self.channels = []
+
+    async def _close(self, channel: Channel) -> None:
+        """What keeps a channel from closing is told, and keeps nothing else from happening."""
+        try:
+            await CLOSE_LIMIT.apply(lambda: self._calls.make("closing a channel", channel.close()))
+        except Exception as error:  # noqa: BLE001 - its other end is what has to go, and that is looked at
+            self._say(f"channel {channel.channel_id} could not be closed: {error}")
 
     async def _bring_down(self, limit: Limit) -> None:
         """Take down whatever stands, again and again, until it was seen to be gone. Raises ShutdownFailed."""
@@ -311,12 +342,15 @@ class Run:
 
     async def _take_down(self) -> None:
         """One attempt. A step that fails never keeps the next from being tried."""
+        deploy_goes_on = Trigger.DEPLOY in self._calls.given_up  # before looking: what it makes meanwhile is not seen
         errors: list[Exception] = []
-        for step in (self._call_shutdown, self._see_it_gone, self._see_deploy_ended):
+        for step in (self._call_shutdown, self._see_it_gone):
             try:
                 await step()
             except Exception as error:  # noqa: BLE001 - collected, raised together below
                 errors.append(error)
+        if deploy_goes_on:
+            errors.append(ArchitectError("deploying goes on although it was cancelled, and may still make something"))
         if errors:
             raise ShutdownFailed(f"run {self.site.run_id} is not down", errors)
 
@@ -327,10 +361,6 @@ class Run:
         presence = await self._calls.make("probe", self.architect.probe(self.site))
         if presence is not Presence.GONE:
             raise ArchitectError(f"the server is {presence}, not gone, after it was taken down")
-
-    async def _see_deploy_ended(self) -> None:
-        if Trigger.DEPLOY in self._calls.given_up:
-            raise ArchitectError("deploying goes on although it was cancelled, and may still make something")
 
 
 def _write_lines(path: Path, lines: list[str], say: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
 from falsework.engine.bundle import Bundle
+from falsework.engine.cancellation import uncancelled
 from falsework.engine.channel import Channel
 from falsework.engine.config.fields import Duration
 from falsework.engine.download import FileMissing
@@ -75,7 +76,7 @@ class MockArchitect(Architect):
 
     async def prepare(self, site: Site) -> Bundle:
         """A real bundle of the task's page; the directory of the router's code is empty."""
-        return await self.stage.play("prepare", site.run_id, lambda: asyncio.to_thread(_make_bundle, site))
+        return await self.stage.play("prepare", site.run_id, lambda: uncancelled(asyncio.to_thread(_make_bundle, site)))
 
     async def deploy(self, site: Site, bundle: Bundle) -> str:
         """Start the server. Raises DeployFailed if its port is taken, or if the run has one."""

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ..architect import Resource
 from ..diagram import spoken
-from ..ledger import Ledger, RunRecord
+from ..ledger import Ledger, Ownership, RunRecord, Standing
 from ..states import FINAL
 from ..work.submissions import read
 from .output import iso_time, local_time, print_aligned, print_json, print_table
 from .progress import printable
 from .records import is_owner_alive, reading, reading_run
-from .story import Chapter, chapters
+from .story import Chapter, account, chapters, closing
+from .story import standing as standing
 
 COLUMNS = ("run_id", "state", "architect", "url", "started", "owner")
 
@@ -38,18 +38,12 @@ def show(text: str, as_json: bool) -> None:
             return
         print_aligned(_facts(run))
         for title, rows in (
-            ("story", _story_rows(run, ledger)),
-            ("resources", _resource_rows(ledger, run)),
+            ("story", _story_rows(ledger, run)),
             ("submissions", _submission_rows(run)),
+            ("now", [[printable(line)] for line in closing(ledger, run)]),
         ):
             print(f"\n{title}")
             print_aligned(list(rows) or [["none"]], indent="  ")
-
-
-def standing(resource: Resource) -> str:
-    """A resource as a person would look for it: `process caption-7f3a9c (pid 4711, port 8080)`."""
-    facts = ", ".join(f"{name} {value}" for name, value in resource.facts.items() if name != "started")
-    return f"{resource.kind} {resource.name}" + (f" ({facts})" if facts else "")
 
 
 def _row(run: RunRecord) -> dict[str, Any]:
@@ -86,10 +80,8 @@ def _whole(ledger: Ledger, run: RunRecord) -> dict[str, Any]:
         "task_file": str(run.task_file),
         "overrides": list(run.overrides),
         "story": [_chapter(one, now) for one in chapters(run, ledger.story(run.run_id))],
-        "resources": [
-            {"kind": one.kind, "name": one.name, "facts": dict(one.facts), "stands": stands}
-            for one, stands in _resources(ledger, run)
-        ],
+        "owners": [_ownership(one) for one in ledger.owners(run.run_id)],
+        "resources": [_standing(one) for one in ledger.standings(run.run_id)],
         "submissions": _count(run),
     }
 
@@ -101,6 +93,21 @@ def _chapter(chapter: Chapter, now: float) -> dict[str, Any]:
         "seconds": None if chapter.state is FINAL else round(chapter.seconds(now), 6),
         "reason": chapter.reason or None,
         "error": chapter.error,
+    }
+
+
+def _ownership(ownership: Ownership) -> dict[str, Any]:
+    return {"owner": str(ownership.owner), "since": iso_time(ownership.since)}
+
+
+def _standing(one: Standing) -> dict[str, Any]:
+    return {
+        "kind": one.resource.kind,
+        "name": one.resource.name,
+        "facts": dict(one.resource.facts),
+        "stands": one.gone is None,
+        "announced": iso_time(one.announced),
+        "gone": iso_time(one.gone),
     }
 
 
@@ -117,26 +124,18 @@ def _facts(run: RunRecord) -> list[list[str]]:
     ]
 
 
-def _story_rows(run: RunRecord, ledger: Ledger) -> Iterator[list[str]]:
+def _story_rows(ledger: Ledger, run: RunRecord) -> Iterator[list[str]]:
     now = time.time()
-    for one in chapters(run, ledger.story(run.run_id)):
-        lasted = "" if one.state is FINAL else spoken(one.seconds(now))
-        why = printable(": ".join(part for part in (one.reason, one.error) if part))
-        first, *more = why.splitlines() or [""]
-        yield [local_time(one.entered), one.state.value, lasted, first]
+    for entry in account(ledger, run):
+        first, *more = printable(entry.told).splitlines() or [""]
+        yield [local_time(entry.at), *_stay(entry.chapter, now), first]
         yield from (["", "", "", line] for line in more)
 
 
-def _resource_rows(ledger: Ledger, run: RunRecord) -> Iterator[list[str]]:
-    for resource, stands in _resources(ledger, run):
-        yield ["stands" if stands else "gone", standing(resource)]
-
-
-def _resources(ledger: Ledger, run: RunRecord) -> Iterator[tuple[Resource, bool]]:
-    """All that was ever announced, and whether it stands."""
-    stand = {(one.kind, one.name) for one in ledger.resources(run.run_id)}
-    for resource in ledger.resources(run.run_id, gone=True):
-        yield resource, (resource.kind, resource.name) in stand
+def _stay(chapter: Chapter | None, now: float) -> list[str]:
+    if chapter is None:
+        return ["", ""]
+    return [chapter.state.value, "" if chapter.state is FINAL else spoken(chapter.seconds(now))]
 
 
 def _count(run: RunRecord) -> dict[str, int]:

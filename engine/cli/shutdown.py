@@ -16,7 +16,7 @@ from .exits import Interrupted
 from .output import print_json
 from .progress import Progress, showing
 from .records import is_owner_alive, open_ledger, reading_run
-from .runs import standing
+from .story import standing
 from .waydown import WayDown, what_stands
 
 GLANCE = 0.1

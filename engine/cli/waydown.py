@@ -14,7 +14,7 @@ from ..states import FINAL, State
 from .exits import Exit
 from .output import local_time
 from .progress import Progress
-from .runs import standing
+from .story import standing
 from .signals import Edge, leave_with
 
 SETTING = "lifecycle.shutdown.timeout"

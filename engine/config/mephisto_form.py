@@ -17,6 +17,8 @@ from .document import Document, KeyPath, dotted
 from .overrides import COMMAND_LINE
 
 MEPHISTO = "mephisto"
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss:; object-src 'none'"
+"""What its pages need: Mephisto's scripts call webpack in development mode, whose bundles are text for `eval`."""
 
 
 def read_mephisto_form(document: Document, sections: Collection[str]) -> list[str]:
@@ -39,11 +41,14 @@ def read_mephisto_form(document: Document, sections: Collection[str]) -> list[st
 def ignore_foreign_settings(document: Document, known: Collection[str]) -> list[str]:
     """Take out what the `mephisto:` form says to the architect beside its `known` settings; returns the keys, dotted.
 
-    A setting of falsework's own section that is not known stays, to be refused.
+    Its pages may do what Mephisto's build scripts make them do, unless a policy is set. A setting of falsework's own
+    section that is not known stays, to be refused.
     """
     section = document.get(("architect",))
     if not isinstance(section, dict):
         return []
+    if "content_security_policy" in known and any(place.key == MEPHISTO for place in document.places.values()):
+        section.setdefault("content_security_policy", POLICY)
     places = {key: document.places.get(("architect", key)) for key in section.keys() - known}
     foreign = {key: place.key for key, place in places.items() if place and place.key.startswith(f"{MEPHISTO}.")}
     for key in foreign:

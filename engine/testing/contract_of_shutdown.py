@@ -62,6 +62,7 @@ class ShutdownContract(Backend):
         left = await trial.within(shut_down_in_another_process(trial.architect, site, recorded, settings, directory))
         assert left == []
         trial.journal(site).forget_all()
+        await trial.presence(site)  # a process that made it looks once more, and so lets go of its child
         await trial.assert_nothing_stands(trial.taken_up(site))
 
     async def test_another_run_survives(self, trial: Trial) -> None:

@@ -34,7 +34,7 @@ export function providerData(runId) {
   return {
     worker_name: worker,
     assignment_id: assignment,
-    agent_registration_id: getAgentRegistration?.(runId) ?? `${worker}-${assignment}`,
+    agent_registration_id: registrationId(getAgentRegistration?.(runId)) ?? `${worker}-${assignment}`,
     provider_type: getProviderType?.() ?? 'crowd',
   }
 }
@@ -47,6 +47,9 @@ export function tellProvider(answer, runId) {
   const { handleSubmitToProvider } = /** @type {any} */ (globalThis)
   handleSubmitToProvider?.(answer, runId)
 }
+
+/** What tells one visit of a worker from another: a provider says it alone, or among all that it says of the worker. */
+const registrationId = (/** @type {any} */ registration) => registration?.agent_registration_id ?? registration
 
 const isLoaded = () => typeof (/** @type {any} */ (globalThis).getWorkerName) === 'function'
 

@@ -74,8 +74,16 @@
     return recall(assignmentKey(runId)) ?? assignment ?? keep(assignmentKey(runId), fresh())
   }
 
+  /** Who asks for an agent. Mephisto's client sends this as it is. */
   function getAgentRegistration(runId) {
-    return `${getWorkerName(runId)}-${getAssignmentId(runId)}`
+    const worker = getWorkerName(runId)
+    const assignment = getAssignmentId(runId)
+    return {
+      worker_name: worker,
+      assignment_id: assignment,
+      agent_registration_id: `${worker}-${assignment}`,
+      provider_type: getProviderType(),
+    }
   }
 
   function getProviderType() {

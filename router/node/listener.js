@@ -30,6 +30,11 @@ export async function openListener(host, port) {
   // What node:cluster binds with too: net.Server would also accept. A number is an error of the system.
   const handle = /** @type {any} */ (net)._createServerHandle(address, port, family)
   if (typeof handle === 'number') throw new CannotListen(host, port, reasonOf(getSystemErrorName(handle)))
+  // libuv keeps back that the address is taken until somebody listens; until then the socket has no port.
+  const bound = /** @type {{ port?: number }} */ ({})
+  const status = handle.getsockname(bound)
+  if (status !== 0) throw new CannotListen(host, port, reasonOf(getSystemErrorName(status)))
+  if (port !== 0 && bound.port !== port) throw new CannotListen(host, port, reasonOf('EADDRINUSE'))
   return handle.fd
 }
 
