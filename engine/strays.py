@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from .architect import Architect, Leftover, Presence, Resource, Site
@@ -29,8 +30,11 @@ class Stray(NamedTuple):
     leftovers: tuple[Leftover, ...]
 
 
-async def find_strays(ledger: Ledger, say: Callable[[str], None]) -> AsyncIterator[Stray]:
-    """What stands at every provider that can be asked, and of which no run of the ledger that goes on knows."""
+async def find_strays(ledger: Ledger, say: Callable[[str], None], *, elsewhere: bool = False) -> AsyncIterator[Stray]:
+    """What stands at every provider that can be asked, and of which no run of the ledger that goes on knows.
+
+    Only runs that were launched from this $FALSEWORK_HOME, unless `elsewhere`: others may have a launcher that lives.
+    """
     known = {record.run_id for record in ledger.runs()}
     for name in architects():
         try:
@@ -39,6 +43,9 @@ async def find_strays(ledger: Ledger, say: Callable[[str], None]) -> AsyncIterat
             say(f"{name} cannot be asked what stands there: {error}")
             continue
         for run_id in sorted({one.run_id for one in found} - known):
+            if not elsewhere and not _directory(run_id).is_dir():
+                say(f"{run_id} at {name} was not launched from here; --elsewhere takes it down as well")
+                continue
             yield Stray(name, run_id, tuple(one for one in found if one.run_id == run_id))
 
 
@@ -55,7 +62,7 @@ async def end_stray(stray: Stray, say: Callable[[str], None]) -> None:
 
 
 def _site_of(stray: Stray) -> Site:
-    directory = home_location() / "runs" / stray.run_id
+    directory = _directory(stray.run_id)
     try:
         args = architect_class(stray.architect).ArgsClass(type=stray.architect)
     except TypeError as error:
@@ -69,6 +76,10 @@ def _site_of(stray: Stray) -> Site:
         log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": stray.run_id}),
         resources=[Resource(one.kind, one.name) for one in stray.leftovers],
     )
+
+
+def _directory(run_id: str) -> Path:
+    return home_location() / "runs" / run_id
 
 
 async def _see_it_gone(architect: Architect, site: Site) -> None:

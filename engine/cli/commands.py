@@ -202,7 +202,7 @@ def collect(run: RunId, as_json: AsJson = False) -> None:
 @app.command()
 def sweep(
     elsewhere: Annotated[
-        bool, typer.Option(help="Also what was launched on other hosts, which are gone for good.")
+        bool, typer.Option(help="Also what was launched elsewhere: on other hosts, or from other homes.")
     ] = False,
     provider: Annotated[
         bool, typer.Option(help="Also what carries falsework's mark at the providers and is in no ledger here.")

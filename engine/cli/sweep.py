@@ -71,7 +71,8 @@ async def _sweep(
 ) -> tuple[Swept, list[Stray]]:
     try:
         sweeper = Sweeper(ledger, progress.say, time.time, serving=True, elsewhere=elsewhere)
-        strays = [stray async for stray in find_strays(ledger, progress.say)] if provider else []
+        finding = find_strays(ledger, progress.say, elsewhere=elsewhere)
+        strays = [stray async for stray in finding] if provider else []
         found = sweeper.judged()
         due = [run for verdict in WORDS if elsewhere or verdict is not Verdict.ELSEWHERE for run in found[verdict]]
         if not due and not strays:

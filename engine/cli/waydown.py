@@ -14,8 +14,8 @@ from ..states import FINAL, State
 from .exits import Exit
 from .output import local_time
 from .progress import Progress
-from .story import standing
 from .signals import Edge, leave_with
+from .story import standing
 
 SETTING = "lifecycle.shutdown.timeout"
 

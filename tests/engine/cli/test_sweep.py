@@ -128,21 +128,25 @@ def test_a_run_of_another_host_is_left_alone_unless_told(launching: Launching, f
     assert processes_of(run_id) == []
 
 
-def test_without_a_ledger_the_mark_is_enough(
-    launching: Launching, falsework: Falsework, home: Path, task: str, slow_python: Path
-) -> None:
-    dead = [left_serving(launching, task), left_half_made(launching, slow_python, task)]
+def test_without_a_ledger_the_mark_is_enough(launching: Launching, falsework: Falsework, home: Path, task: str) -> None:
+    dead = [left_serving(launching, task), left_serving(launching, task)]
     for file in home.glob("ledger.db*"):
         file.unlink()
     assert falsework("sweep", "--yes").stdout == "nothing to sweep\n"
     ended = falsework("sweep", "--provider", "--yes", "--json")
     assert ended.code == 0, ended.stderr
-    assert set(dead[:1]) <= set(ended.json["down"])
-    assert processes_of(dead[0]) == []
-    for process in processes_of(
-        dead[1]
-    ):  # a sleeping shell script is no router, and says so nowhere but in its environment
-        os.kill(process, signal.SIGKILL)
+    assert set(ended.json["down"]) == set(dead)
+    assert [processes_of(run_id) for run_id in dead] == [[], []]
+
+
+def test_what_was_launched_from_another_home_is_not_this_ones_to_sweep(
+    launching: Launching, falsework: Falsework, tmp_path: Path, task: str
+) -> None:
+    run_id = left_serving(launching, task)
+    ended = falsework("sweep", "--provider", "--yes", FALSEWORK_HOME=str(tmp_path / "another home"))
+    assert f"{run_id} at local was not launched from here" in ended.stderr
+    assert processes_of(run_id)
+    assert falsework("sweep", "--yes").code == 0
 
 
 def test_a_launch_first_sweeps_what_was_half_made_and_only_reports_what_served(
