@@ -1,8 +1,9 @@
-"""The server on this machine: the router as a process of its own that outlives its launcher.
+"""The server on this machine: the router as a process of its own that outlives its launcher, or several of them.
 
-How a process is started is in child.py, how it is known again and ended in process.py, what is looked at before anything is
-made in preflight.py, which routers there are in routers.py, and what a server of the user's own has to be like in
-server_source.py.
+How one is started and seen to be ready is in replica_start.py, how a process is known again and ended in process.py, what is
+looked at before anything is made in preflight.py, which routers there are in routers.py, and what a server of the user's own
+has to be like in server_source.py. What several routers of one run are called, and how they share its workers, is in
+replica.py and replica_channels.py.
 
 In the run's directory: `bundle/`, `data/` (what workers handed in, until the launcher has it), `router.log`, `token`. The
 token goes with the server; the rest is the user's and is never deleted here. There is nothing to clean up after a deploy:
@@ -12,37 +13,35 @@ the router serves its pages from the bundle.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
+from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Site
 from falsework.engine.bundle import Bundle
 from falsework.engine.channel import Channel, WebSocketChannel
 from falsework.engine.config.fields import Duration
-from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed, Problem, ShutdownFailed, TransientError
+from falsework.engine.errors import ArchitectError, ConfigError, Problem, ShutdownFailed
 from falsework.router.protocol import check_policy
 
 from . import child, process
-from .address import run_id_at, url_of
+from .address import run_id_at
 from .node_binary import problems_of_node
 from .node_dependencies import are_installed, what_runs
 from .preflight import problems_of_address, problems_of_limits, problems_of_public_url, problems_of_python
 from .process import ProcessIdentity
+from .replica import DATA, PROCESS, Replica, name_of_process, planned, recorded, url_at
+from .replica_channels import ReplicaChannel, Spread
+from .replica_files import fetch
+from .replica_start import lay_out, log_file, start, token_file, until_ready
 from .router_limits import check_frame_ancestors, read_limits
-from .routers import NODE_SOURCE, PYTHON_SOURCE, router_command, ship_node, ship_python
-from .server_process import chosen_port, server_environment, until_answering
+from .routers import NODE_SOURCE, PYTHON_SOURCE, ship_node, ship_python
 from .server_source import problems_of_server, ship_server
 
 if TYPE_CHECKING:
     from falsework.engine.config import TaskArgs
-
-DATA = "data"
-"""The router's data directory, in the run's directory."""
-PROCESS = "process"
-"""The kind of the one resource; its name is the run id."""
 
 ANSWER_LIMIT = 5.0
 """Seconds for a server on this machine to answer one request, however busy the machine is."""
@@ -53,8 +52,10 @@ class LocalArgs(ArchitectArgs):
     """`architect: {type: local, …}`."""
 
     router: Literal["python", "node"] = "python"
+    replicas: int = field(default=1, metadata={"min": 1, "max": 64})
+    """How many routers share the run's workers: one uses one core. Who opens the task is sent to the one that serves him."""
     port: int = field(default=0, metadata={"min": 0, "max": 65535})
-    """0: a free one."""
+    """0: a free one. Of several routers the first listens there, the others on free ones."""
     host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 for every network that this machine is in."""
     public_url: str | None = None
@@ -95,6 +96,7 @@ class LocalArchitect(Architect):
     async def assert_task_args(cls, args: LocalArgs, task: TaskArgs) -> None:
         """Check limits, public URL, programs, host and port. A fixed port must be free; nothing is left listening."""
         problems = [*problems_of_limits(args.limits), *problems_of_public_url(args.public_url)]
+        problems += _problems_of_replicas(args)
         problems += await asyncio.to_thread(_problems_of_programs, args)
         problems += await problems_of_address(args.host, args.port)
         if problems:
@@ -112,35 +114,32 @@ class LocalArchitect(Architect):
         return await ship_python(site, self.router_source, self.router_leaves_out)
 
     async def deploy(self, site: Site, bundle: Bundle) -> str:
-        """Start the sealed bundle's server. Ready is what says so itself, and then proves it by answering with the run id.
+        """Start the sealed bundle's servers; returns the first one's URL. Ready is what says so, and answers with the run id.
 
-        Raises DeployFailed if it ends first or somebody else answers, TransientError if it takes too long; both carry the
+        Raises DeployFailed if one ends first or somebody else answers, TransientError if it takes too long; both carry the
         last lines of its log.
         """
         await asyncio.to_thread(bundle.seal)
-        start = _start_of_server if site.args.server_source_path is not None else _start_of_router
-        command, environment, port = start(site, bundle, _lay_out(site))
-        resource = Resource(PROCESS, site.run_id)
-        await site.announce(resource)
-        log = _log_file(site)
-        with child.start(command, cwd=bundle.directory, env=environment, run_id=site.run_id, log=log) as started:
-            identity = started.identity
-            resource = await site.learn(resource, pid=identity.pid, started=identity.started)
-            port = await _until_ready(site, started, port)
-            await site.learn(resource, port=port)
-        return site.args.public_url or url_of(site.args.host, port)
+        lay_out(site)
+        with ExitStack() as open_pipes:
+            starting = [await start(site, bundle, replica, open_pipes) for replica in planned(site)]
+            for one in starting:
+                await until_ready(site, one)
+        return site.args.public_url or url_at(site, recorded(site)[0]) or ""
 
     async def probe(self, site: Site) -> Presence:
-        """Gone: no process carries the run id. Down: one does, but does not answer. Unknown: it may not be looked at."""
+        """Gone: no process carries the run id. Down: one does, but not every server answers. Unknown: it may not be looked at."""
         try:
             standing = await asyncio.to_thread(_stands, site)
+            is_whole = standing and await asyncio.to_thread(_all_stand, site)
         except ArchitectError:
             return Presence.UNKNOWN
         if not standing:
             return Presence.GONE
-        url = _local_url(site)
-        answering = url is not None and await run_id_at(url, ANSWER_LIMIT) == site.run_id
-        return Presence.UP if answering else Presence.DOWN
+        urls = [url for replica in recorded(site) if (url := url_at(site, replica))]
+        answers = await asyncio.gather(*(run_id_at(url, ANSWER_LIMIT) for url in urls))
+        is_answering = len(urls) >= site.args.replicas and set(answers) == {site.run_id}
+        return Presence.UP if is_whole and is_answering else Presence.DOWN
 
     def get_channels(
         self,
@@ -149,24 +148,29 @@ class LocalArchitect(Architect):
         on_catastrophic_disconnect: Callable[[str], None],
         on_message: Callable[[str, Any], None],
     ) -> list[Channel]:
-        """One channel to the one router, past any tunnel."""
-        url = _local_url(site) or site.url
+        """One channel to each router that stands, past any tunnel; where none does, to all of them."""
+        replicas = [replica for replica in recorded(site) if replica.port is not None]
+        callbacks: dict[str, Any] = {
+            "on_channel_open": on_channel_open,
+            "on_catastrophic_disconnect": on_catastrophic_disconnect,
+            "on_message": on_message,
+        }
+        if len(replicas) > 1:
+            return _channels_to(site, replicas, callbacks)
+        url = url_at(site, replicas[0]) if replicas else site.url
         if url is None:
             raise ValueError("get_channels is legal once the run is deployed")
-        return [
-            WebSocketChannel(
-                site.run_id,
-                url,
-                token=site.token,
-                epoch=site.epoch,
-                on_channel_open=on_channel_open,
-                on_catastrophic_disconnect=on_catastrophic_disconnect,
-                on_message=on_message,
-            )
-        ]
+        return [WebSocketChannel(site.run_id, url, token=site.token, epoch=site.epoch, **callbacks)]
+
+    async def download_file(self, site: Site, filename: str, save_dir: Path) -> Path:
+        """From the router that has it; from its disk, where that router is gone and others go on."""
+        replicas = recorded(site)
+        if len(replicas) > 1:
+            return await fetch(site, replicas, filename, save_dir)
+        return await super().download_file(site, filename, save_dir)
 
     def remains(self, site: Site) -> Path | None:
-        """Its data directory, which is in the run's."""
+        """Its data directory, which is in the run's; of several servers the directory that holds those of each."""
         return site.directory / DATA
 
     async def shutdown(self, site: Site) -> None:
@@ -178,22 +182,39 @@ class LocalArchitect(Architect):
             failures.append(ArchitectError(f"run {site.run_id} starts anew as fast as it is ended: {standing}"))
         if failures:
             raise ShutdownFailed(f"the server of run {site.run_id} still stands on this machine", failures)
-        _token_file(site).unlink(missing_ok=True)
+        token_file(site).unlink(missing_ok=True)
         for resource in site.standing(PROCESS):
             await site.forget(resource)
 
     async def log_tail(self, site: Site, lines: int) -> list[str]:
         """The last lines of what the server logged, every attempt's; none if it never ran. Legal whatever stands."""
-        return await asyncio.to_thread(child.last_lines, _log_file(site), lines) if lines > 0 else []
+        return await asyncio.to_thread(child.last_lines, log_file(site), lines) if lines > 0 else []
 
     async def leftovers(self) -> list[Leftover]:
         """Every server on this machine that was started for a run: marked in its environment and on its command line."""
-        marked = await asyncio.to_thread(process.marked)
-        first = {found.run_id: found for found in reversed(marked) if f"--run-id={found.run_id}" in found.command}
-        return [
-            Leftover(run_id, PROCESS, run_id, f"process {found.identity.pid}: {' '.join(found.command)}")
-            for run_id, found in first.items()
-        ]
+        first: dict[str, Leftover] = {}
+        for found in await asyncio.to_thread(process.marked):
+            if f"--run-id={found.run_id}" in found.command:
+                name = name_of_process(found)
+                detail = f"process {found.identity.pid}: {' '.join(found.command)}"
+                first.setdefault(name, Leftover(found.run_id, PROCESS, name, detail))
+        return list(first.values())
+
+
+def _problems_of_replicas(args: LocalArgs) -> list[Problem]:
+    """What goes with one server only."""
+    if args.replicas == 1:
+        return []
+    problems = []
+    if args.public_url is not None:
+        told = (
+            f"{args.public_url!r} leads to one server, and there are {args.replicas}; use replicas: 1, or no public_url"
+        )
+        problems.append(Problem(told, key="architect.public_url"))
+    if args.server_source_path is not None:
+        told = "several servers share their workers only if they are falsework's routers; use replicas: 1"
+        problems.append(Problem(told, key="architect.replicas"))
+    return problems
 
 
 def _problems_of_programs(args: LocalArgs) -> list[Problem]:
@@ -204,90 +225,32 @@ def _problems_of_programs(args: LocalArgs) -> list[Problem]:
     return problems_of_python(args.python)
 
 
-Start = tuple[Sequence[str], dict[str, str], int | None]
-"""A command, its environment, and the port where its server will be if that is known."""
+def _channels_to(site: Site, replicas: Sequence[Replica], callbacks: dict[str, Any]) -> list[Channel]:
+    gone = [replica for replica in replicas if not _may_stand(replica, site.run_id)]
+    there = [replica for replica in replicas if replica not in gone]
+    spread = Spread(gone if there else [])
+    return [ReplicaChannel(site, replica, spread, **callbacks) for replica in there or replicas]
 
 
-def _start_of_router(site: Site, bundle: Bundle, token_file: Path) -> Start:
-    return router_command(bundle.start, site, token_file), _environment(), None
-
-
-def _start_of_server(site: Site, bundle: Bundle, token_file: Path) -> Start:
-    port = chosen_port(site.args.host, site.args.port)
-    return bundle.start, server_environment(_environment(), site, token_file, port), port
-
-
-async def _until_ready(site: Site, started: child.StartedProcess, port: int | None) -> int:
-    """The port of a server that is ready. `port` is None for one that says it first, as the routers do."""
-    args: LocalArgs = site.args
-    if port is not None:
-        return await until_answering(started, args.host, port, args.ready_timeout)
-    port = _port_of(await started.ready_line(args.ready_timeout, "architect.ready_timeout"), site.run_id)
-    await _assert_answers(url_of(args.host, port), started)
-    return port
-
-
-def _local_url(site: Site) -> str | None:
-    ports = [resource.facts["port"] for resource in site.standing(PROCESS) if "port" in resource.facts]
-    return url_of(site.args.host, ports[0]) if ports else None
-
-
-def _log_file(site: Site) -> Path:
-    return site.directory / "router.log"
-
-
-def _token_file(site: Site) -> Path:
-    return site.directory / "token"
-
-
-def _lay_out(site: Site) -> Path:
-    """Make the data directory and the token's file, which is returned."""
-    path = _token_file(site)
+def _may_stand(replica: Replica, run_id: str) -> bool:
     try:
-        (site.directory / DATA).mkdir(mode=0o700, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(site.token)
-    except OSError as error:
-        raise DeployFailed(f"the directory of run {site.run_id} cannot be written: {error}") from error
-    return path
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what would give the token away, hide the bundle from its own Python, or write into the sealed bundle."""
-    ours = {name: value for name, value in os.environ.items() if name not in ("FALSEWORK_TOKEN", "PYTHONSAFEPATH")}
-    return {**ours, "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def _port_of(ready: dict[str, Any], run_id: str) -> int:
-    port = ready.get("port")
-    if not isinstance(port, int):
-        raise DeployFailed(f"the server of run {run_id} is ready without saying on which port: {ready}")
-    return port
-
-
-async def _assert_answers(url: str, started: child.StartedProcess) -> None:
-    answered = await run_id_at(url, ANSWER_LIMIT)
-    if answered == started.run_id:
-        return
-    told = "\n  ".join(started.last_lines())
-    if answered is None:
-        raise TransientError(
-            f"the server of run {started.run_id} was ready, but {url} does not answer; its log:\n  {told}"
-        )
-    raise DeployFailed(f"{url} answers for run {answered} instead of {started.run_id}; its log:\n  {told}")
+        return replica.stands(run_id)
+    except ArchitectError:
+        return True
 
 
 def _recorded(site: Site) -> list[ProcessIdentity]:
-    return [
-        ProcessIdentity(resource.facts["pid"], resource.facts["started"])
-        for resource in site.standing(PROCESS)
-        if "pid" in resource.facts
-    ]
+    return [replica.identity for replica in recorded(site) if replica.identity is not None]
 
 
 def _stands(site: Site) -> bool:
     return any(process.alive(one, site.run_id) for one in _recorded(site)) or bool(process.find(site.run_id))
+
+
+def _all_stand(site: Site) -> bool:
+    """Whether none of several is gone: on the port of one that is, another one may answer in its place."""
+    replicas = recorded(site)
+    return len(replicas) < 2 or all(replica.stands(site.run_id) for replica in replicas)
 
 
 async def _terminate_all(site: Site, identities: Sequence[ProcessIdentity]) -> list[Exception]:

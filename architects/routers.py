@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from falsework.engine.architect import Site
 from falsework.engine.bundle import Bundle
+from falsework.engine.cancellation import uncancelled
 from falsework.engine.config.quantities import format_duration
 from falsework.engine.copying import copy_tree
 from falsework.engine.errors import PrepareFailed
@@ -23,6 +24,7 @@ from falsework.engine.errors import PrepareFailed
 from .mark import RUN_ID
 from .node_binary import NodeMissing, find_node
 from .node_dependencies import MODULES, install, link_tree, what_runs
+from .replica import DATA, Replica, data_flag
 from .router_limits import read_limits
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ async def ship_python(site: Site, source: Path, leaves_out: Sequence[str]) -> Bu
     """The bundle of the router written in Python; its packages are those of the interpreter that runs it."""
     args: LocalArgs = site.args
     start = (args.python or sys.executable, "-m", "router", "--static", "static")
-    return await asyncio.to_thread(make_bundle, site, Shipment("python", source, start, leaves_out))
+    return await bundled(site, Shipment("python", source, start, leaves_out))
 
 
 async def ship_node(site: Site) -> Bundle:
@@ -69,7 +71,12 @@ async def ship_node(site: Site) -> Bundle:
     modules = await install(NODE_SOURCE, node, run_id=site.run_id, log=site.log, keeps=what_runs)
     start = (str(node.program), "router/server.js", "--static", "static")
     shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, adds={"client": CLIENT_SOURCE}, modules=modules)
-    return await asyncio.to_thread(make_bundle, site, shipment)
+    return await bundled(site, shipment)
+
+
+async def bundled(site: Site, shipment: Shipment) -> Bundle:
+    """The same in a thread, and to its end: whoever is cancelled meanwhile may prepare again at once."""
+    return await uncancelled(asyncio.to_thread(make_bundle, site, shipment))
 
 
 def make_bundle(site: Site, shipment: Shipment) -> Bundle:
@@ -96,13 +103,16 @@ def make_bundle(site: Site, shipment: Shipment) -> Bundle:
     return bundle
 
 
-def router_command(start: Sequence[str], site: Site, token_file: Path) -> list[str]:
-    """The start command with what belongs to this run and this machine. The token itself is never on a command line."""
+def router_command(start: Sequence[str], site: Site, token_file: Path, replica: Replica | None = None) -> list[str]:
+    """The start command with what belongs to this run and this machine. The token itself is never on a command line.
+
+    `replica` is the router that is started, where that matters; else the only one.
+    """
     args: LocalArgs = site.args
     return [
         *start,
-        f"--data={site.directory.resolve() / 'data'}",
-        f"--port={args.port}",
+        data_flag(replica.data if replica is not None else site.directory / DATA),
+        f"--port={args.port if replica is None or replica.number == 1 else 0}",
         f"--host={args.host}",
         f"--run-id={site.run_id}",
         f"--token-file={token_file.resolve()}",
@@ -118,5 +128,9 @@ def router_command(start: Sequence[str], site: Site, token_file: Path) -> list[s
 
 
 def own_limits(site: Site) -> tuple[tuple[str, float | None], ...]:
-    """What the launcher keeps, and the server too, should there be no launcher any more."""
-    return ("idle-timeout", site.idle_timeout), ("max-lifetime", site.max_lifetime)
+    """What the launcher keeps, and the server too, should there be no launcher any more.
+
+    Of several routers none is told when the run is idle: one that has no workers says nothing of the others.
+    """
+    idle_timeout = site.idle_timeout if site.args.replicas == 1 else None
+    return ("idle-timeout", idle_timeout), ("max-lifetime", site.max_lifetime)

@@ -44,7 +44,7 @@ from falsework.engine.errors import PrepareFailed, Problem
 from .mark import RUN_ID
 from .node_binary import NodeMissing, find_node, problems_of_node
 from .node_dependencies import MANIFESTS, MODULES, are_installed, install
-from .routers import Shipment, make_bundle
+from .routers import Shipment, bundled
 
 if TYPE_CHECKING:
     from .local import LocalArgs
@@ -120,7 +120,7 @@ async def ship_server(site: Site) -> Bundle:
         raise PrepareFailed(str(error)) from error
     start = _as_arguments(command, site.run_id)
     shipment = Shipment(ROUTER, source, start, environment=ENVIRONMENT, modules=modules)
-    return await asyncio.to_thread(make_bundle, site, shipment)
+    return await bundled(site, shipment)
 
 
 def _of_procfile(text: str) -> Command | None:

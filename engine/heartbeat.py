@@ -19,14 +19,16 @@ async def beating(ledger: Ledger, site: Site) -> AsyncIterator[None]:
     """Sign the ledger now and then while this lasts, as this site's launcher. That it cannot be written ends no run."""
 
     async def beat() -> None:
-        while True:
+        while not leaving.is_set():
             await asyncio.sleep(INTERVAL)
             with suppress(LedgerError):
                 await ledger.beat(site.run_id, site.epoch)
 
+    leaving = asyncio.Event()  # a sign that fails while the task is cancelled takes the cancellation with it
     task = asyncio.create_task(beat())
     try:
         yield
     finally:
+        leaving.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -68,11 +68,6 @@ async def resume(
     dead = record.owner
     run = await take_over(ledger, record, reporter, settings)
     async with _at_work(run, settings, hook, reporter, clock) as foreman:
-        await _let_go(run, f"its launcher {dead} is gone; resumed")
-        is_gone = await run.architect.probe(run.site) is Presence.GONE
-        if is_gone and await _was_done(run, foreman, reporter):
-            await uncancelled(run.shutdown("every unit has its submissions"))
-            return Outcome(run.site.run_id, run.state, run.site.directory, foreman.counts)
         serving = Serving(
             run,
             foreman,
@@ -85,7 +80,8 @@ async def resume(
         )
 
         async def find_server() -> str:
-            if is_gone:
+            await _let_go(run, f"its launcher {dead} is gone; resumed")
+            if await run.architect.probe(run.site) is Presence.GONE:
                 raise ConnectFailed("the server is gone as well")
             return run.site.url or ""
 
@@ -153,12 +149,6 @@ def _complete(record: RunRecord) -> Settings:
             Problem(f"{record.run_id} was launched from it, and it is gone; {advice}", str(record.task_file))
         )
     return settings
-
-
-async def _was_done(run: Run, foreman: Foreman, reporter: Reporter) -> bool:
-    """Whether a run whose server is gone has all its submissions, with what the server left on this machine."""
-    await salvage(run.remains, foreman, reporter)
-    return foreman.done.is_set()
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .account import Account
 from .architect import Architect, Presence, Resource, Site
@@ -25,6 +25,7 @@ from .ledger import Ledger, RunTakenOver, Step
 from .limit import NO_LIMIT, Limit
 from .retry import AttemptTimedOut, until_deployed, until_down
 from .states import FINAL, INITIAL, State, Trigger
+from .watching import raise_once_gone, unless
 
 T = TypeVar("T")
 UNDO_LIMIT = Limit(60.0, "the time for taking down a failed attempt")
@@ -136,13 +137,16 @@ class Run:
             for channel_id in failures:
                 on_catastrophic_disconnect(channel_id)
 
+        async def open_unless_gone() -> None:
+            await unless(lambda: raise_once_gone(self._look, lambda: False), open_all)
+
         async def connect() -> list[Channel]:
             await self._close_channels()
             callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
             self.channels = self.architect.get_channels(self.site, *callbacks)
             try:
                 attach(self.channels)
-                await self._calls.make(Trigger.CONNECT, open_all())
+                await self._calls.make(Trigger.CONNECT, open_unless_gone())
             except BaseException:
                 await self._close_channels()
                 raise
@@ -166,6 +170,10 @@ class Run:
             elif outcome is not None:
                 raise outcome
         return failures
+
+    async def notice_death(self) -> NoReturn:
+        """Raises ConnectFailed once a server that is not connected was seen to be gone."""
+        await raise_once_gone(self._look, lambda: all(channel.is_connected for channel in self.channels))
 
     async def lose(self, reason: str) -> None:
         """The connection is lost and did not come back, or is given up. Legal in connected."""
@@ -357,8 +365,11 @@ class Run:
     async def _call_shutdown(self) -> None:
         await self._calls.make(Trigger.SHUTDOWN, self.architect.shutdown(self.site))
 
+    async def _look(self) -> Presence:
+        return await self._calls.make("probe", self.architect.probe(self.site))
+
     async def _see_it_gone(self) -> None:
-        presence = await self._calls.make("probe", self.architect.probe(self.site))
+        presence = await self._look()
         if presence is not Presence.GONE:
             raise ArchitectError(f"the server is {presence}, not gone, after it was taken down")
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
+from ..router.protocol import SUBMIT_UNIT
 from .architect import Presence
 from .cancellation import uncancelled
 from .endings import end_after, end_when_idle, forever, until
@@ -20,14 +21,12 @@ from .ledger import Ledger
 from .provider import Provider
 from .report import Reporter
 from .run import Run
-from .salvage import salvage
+from .salvage import held_by_lost, salvage
 from .work.foreman import Foreman
 
 FAREWELL_TIMEOUT = 10.0
 """Seconds without anything arriving after which the server is not expected to hand over more, and is taken down."""
 INTERRUPTED = "it was interrupted"
-FIRST_GLANCE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between two looks at a server that does not answer: at first, and at the most."""
 
 Rehearsal = Callable[[str], Coroutine[Any, Any, NoReturn]]
 
@@ -56,25 +55,29 @@ class Serving:
         self._run, self._foreman, self._provider = run, foreman, provider
         self._ledger, self._reporter, self._clock = ledger, reporter, clock
         self._rehearse, self._cleans_up, self._age = rehearse, cleans_up, age
-        self._lost = asyncio.Event()
+        self._lost: asyncio.Queue[str] = asyncio.Queue()
 
     async def live(self, put_up: Callable[[], Awaitable[str]]) -> None:
         """Have a server from `put_up`, which returns its URL, and everything until it is down again.
 
-        Whatever was handed in is stored when this returns or raises. Raises what ended the work early.
+        Whatever was handed in is stored when this returns or raises. Raises what ended the work early; a server that ended by
+        itself and left all that was to be done is no such thing.
         """
-        reason = INTERRUPTED
+        reason, lost = INTERRUPTED, None
         async with beating(self._ledger, self._run.site):
             try:
                 await self._serve(await put_up())
                 reason = "every unit has its submissions"
+            except ConnectFailed as error:
+                await self._run.explain(error)
+                reason, lost = str(error), error
             except Exception as error:
-                if isinstance(error, ConnectFailed):
-                    await self._run.explain(error)
                 reason = str(error) or repr(error)
                 raise
             finally:
                 await uncancelled(self._end(reason))
+        if lost is not None and not self._foreman.done.is_set():
+            raise lost
 
     async def _end(self, reason: str) -> None:
         try:
@@ -95,11 +98,11 @@ class Serving:
             await uncancelled(self._wind_up())
 
     async def _connect(self) -> None:
-        self._lost.clear()
-        foreman = self._foreman
+        self._lost, foreman = asyncio.Queue(), self._foreman
         await self._run.connect(
-            foreman.channel_opened, lambda channel_id: self._lost.set(), foreman.take, foreman.acked, foreman.attach
+            foreman.channel_opened, self._lost.put_nowait, foreman.take, foreman.acked, foreman.attach
         )
+        await self._take_in_of_lost()
 
     async def _work(self, url: str) -> None:
         """Until every unit is done. Raises RunEnded at a limit, ConnectFailed if the server is lost."""
@@ -110,33 +113,40 @@ class Serving:
             end_when_idle(limits.idle_timeout, lambda: foreman.last_heard, self._clock),
             end_after(lifetime_left, limits.max_lifetime),
             self._stay_connected(),
-            self._notice_death(),
+            self._run.notice_death(),
             self._rehearse(url),
         )
         await until(foreman.done, watches)
 
     async def _stay_connected(self) -> NoReturn:
-        """Connect again for as long as the server is there."""
+        """Connect again for as long as the server is there; of several, go on with those that are left."""
         while True:
-            await self._lost.wait()
+            channel_id = await self._lost.get()
+            if len(self._run.channels) > 1:
+                await self._go_on_without(channel_id)
+                continue
             await self._run.lose("the channel did not come back")
             presence = await self._run.architect.probe(self._run.site)
             if presence in (Presence.GONE, Presence.DOWN):
                 raise ConnectFailed(f"the server is {presence}")
             await self._connect()
 
-    async def _notice_death(self) -> NoReturn:
-        """Raises ConnectFailed once a server that does not answer was seen to be gone, twice: a channel waits much longer."""
-        pause, gone = FIRST_GLANCE, 0
-        while True:
-            await asyncio.sleep(pause)
-            if all(channel.is_connected for channel in self._run.channels):
-                pause, gone = FIRST_GLANCE, 0
-                continue
-            is_gone = await self._run.architect.probe(self._run.site) is Presence.GONE
-            pause, gone = (FIRST_GLANCE, gone + 1) if is_gone else (min(2 * pause, LONGEST_PAUSE), 0)
-            if gone > 1:
-                raise ConnectFailed("the server has ended by itself")
+    async def _go_on_without(self, channel_id: str) -> None:
+        """One of several servers is lost: what it held is taken in, and its workers' units are for others."""
+        for channel in self._run.channels:
+            if channel.channel_id == channel_id:
+                await self._run.lose_one(channel)
+        self._foreman.channel_lost(channel_id, await self._take_in_of_lost())
+        self._reporter.say(f"server {channel_id} is lost; its workers are sent to the others")
+
+    async def _take_in_of_lost(self) -> set[str | None]:
+        """What servers held that are lost, now or before the run was resumed; returns the agents who handed in."""
+        there = {channel.router_epoch for channel in self._run.channels}
+        lost = await held_by_lost(self._run.remains, there, self._reporter)
+        for outbox in lost:
+            for packet in outbox.packets:
+                self._foreman.take_from_disk(outbox.router_epoch, packet)
+        return {packet.subject_id for outbox in lost for packet in outbox.packets if packet.packet_type == SUBMIT_UNIT}
 
     async def _wind_up(self) -> None:
         """Invite nobody more, send everybody home, and take in what the server still holds."""

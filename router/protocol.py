@@ -34,6 +34,7 @@ ACK = "ack"
 LEASE = "lease"
 DRAIN = "drain"
 BYE = "bye"
+PEERS = "peers"
 ERROR = "error"
 
 # Close codes of the router's own.
@@ -55,6 +56,7 @@ LONGEST_ID = 256
 """Characters of an agent's or a submission's id, so that what a packet says around its data has an upper bound."""
 LeaseSeconds = Annotated[float, msgspec.Meta(gt=0, le=3_200_000_000)]
 """A lease is no longer than a century."""
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 T = TypeVar("T")
 _EMPTY = msgspec.Raw(b"{}")
@@ -142,6 +144,17 @@ class LeaseRenewal(msgspec.Struct):
     """The data of a `lease`: how long the server may go on unheard, in seconds."""
 
     seconds: LeaseSeconds
+
+
+class PeersNews(msgspec.Struct):
+    """The data of a `peers`: the routers of this run, by number, and on which port each one listens.
+
+    `own` is the number of whoever is told; on the ports `adopted` it listens as well, in the place of a router that is gone.
+    """
+
+    own: str
+    ports: dict[str, Port]
+    adopted: list[Port] = []
 
 
 @dataclass(frozen=True)

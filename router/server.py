@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from . import protocol as wire
+from .adoption import Adoption
 from .agents import Peer
 from .data_directory import DataDirectory
 from .delivery import Delivery
@@ -31,6 +32,7 @@ from .protocol import Malformed, Packet, Refused, decode_frame
 from .refusals import http_log, plain_page, refusal
 from .settings import Settings
 from .sockets import Listener, Socket, Sockets
+from .spreading import Spreading
 from .switchboard import Instant, Switchboard
 from .uploads import Uploads
 
@@ -62,9 +64,11 @@ class Router:
         self.sockets = Sockets(self.limits, self._hear, self._forget)
         guard_files = settings.token is None
         self.pages = Pages(self.switchboard, self.outbox, self.uploads, self._clock, guard_files=guard_files)
+        self._spreading = Spreading(self.switchboard)
         self._page_headers = page_headers(settings.content_security_policy, settings.frame_ancestors)
         self._client_files = Path(str(resources.files(__package__))) / "client"
         self._runner: web.AppRunner | None = None
+        self._adoption: Adoption | None = None
         self._ticking: asyncio.Task[None] | None = None
 
     async def start(self, listeners: list[socket.socket]) -> None:
@@ -90,6 +94,7 @@ class Router:
             shutdown_timeout=STOP_PATIENCE,
         )
         await self._runner.setup()
+        self._adoption = Adoption(self.settings.host, self._runner)
         for listener in listeners:
             await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
         self._ticking = asyncio.create_task(self._tick())
@@ -214,6 +219,15 @@ class Router:
             self._memory.save(self.switchboard.lease.state)
         if packet.packet_type == wire.BYE:
             self._check_over(at)
+        if packet.packet_type == wire.PEERS:
+            self._adopt(peer, packet)
+
+    def _adopt(self, launcher: Peer, packet: Packet) -> None:
+        try:
+            if self._adoption is not None:
+                self._adoption.adopt(self.switchboard.adopted)
+        except Refused as refused:
+            self.switchboard.refuse(launcher, packet.subject_id, refused)
 
     def _welcome(self) -> dict[str, Any]:
         return {
@@ -241,6 +255,16 @@ class Router:
         return await self._index(request)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
+        visitor = self._spreading.visitor(request)
+        if visitor is None:
+            return self._page(request)
+        answer: web.StreamResponse | None = self._spreading.elsewhere(request, visitor, self.pages.session(request))
+        if answer is None:
+            answer = self._page(request)
+        self._spreading.remember(answer, visitor)
+        return answer
+
+    def _page(self, request: web.Request) -> web.StreamResponse:
         if self.pages.session(request) is None:
             try:
                 self.switchboard.check_admission(self._clock())

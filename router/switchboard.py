@@ -18,6 +18,7 @@ from . import protocol as wire
 from .agents import Agent, Agents, Peer
 from .launcher_link import HandshakeRefused, LauncherLink
 from .lease import Admission, Lease
+from .peers import Peers
 from .protocol import Envelope, Limits, Malformed, Packet, Refused, encode
 
 FARTHEST_TIMESTAMP = 1e12
@@ -68,6 +69,9 @@ class Switchboard:
         self.link = LauncherLink(token, limits, lease.started)
         self.waiting: dict[str, Waiting] = {}
         self.counters: Counter[str] = Counter()
+        self.peers = Peers()
+        self.adopted: list[int] = []
+        """Ports of routers that are gone, where this one listens in their place."""
         self._acknowledge = acknowledge
         self._last_tick = lease.started
         self._from_page: dict[str, Callable[[Peer, Packet, Instant], None]] = {
@@ -84,6 +88,7 @@ class Switchboard:
             wire.LEASE: self._launcher_lease,
             wire.DRAIN: lambda packet, at: self.lease.drain(),
             wire.BYE: self._launcher_bye,
+            wire.PEERS: self._launcher_peers,
             wire.ALIVE: self._launcher_alive_again,
             wire.HEARTBEAT: lambda packet, at: None,
         }
@@ -314,6 +319,10 @@ class Switchboard:
         for waiting in self._take_waiting(lambda waiting: True):
             waiting.settle(Refused(410, "finished", "This task is finished. Thank you for your interest."))
 
+    def _launcher_peers(self, packet: Packet, at: Instant) -> None:
+        news = _read(packet, _PEERS, "own, ports, adopted")
+        self.peers, self.adopted = Peers(news.own, news.ports), news.adopted
+
     def _launcher_alive_again(self, packet: Packet, at: Instant) -> None:
         """Mephisto's launcher says `alive` twice on the first connection of its process: it knows of no request yet."""
         if self.link.protocol == 0:
@@ -417,6 +426,7 @@ _STATUS = msgspec.json.Decoder(wire.StatusUpdate)
 _DETAILS = msgspec.json.Decoder(wire.AgentDetails)
 _ACK = msgspec.json.Decoder(wire.Acknowledgement)
 _LEASE = msgspec.json.Decoder(wire.LeaseRenewal)
+_PEERS = msgspec.json.Decoder(wire.PeersNews)
 
 
 def _read(packet: Packet, decoder: msgspec.json.Decoder[wire.T], expected: str) -> wire.T:

@@ -36,6 +36,23 @@ class Answers:
         """The channels to answer over."""
         self._channels = {channel.channel_id: channel for channel in channels}
 
+    def lose(self, channel_id: str) -> list[str]:
+        """A channel is lost for good; returns who came by it. Whatever they are told goes over all the others from now on."""
+        self._channels.pop(channel_id, None)
+        lost = [agent_id for agent_id, came_by in self._channel_of.items() if came_by == channel_id]
+        for agent_id in lost:
+            del self._channel_of[agent_id]
+        return lost
+
+    def heard(self, agent_id: str, channel_id: str) -> None:
+        """An agent said something over a channel: that is where it is, unless it was given out over another."""
+        if channel_id in self._channels:
+            self._channel_of.setdefault(agent_id, channel_id)
+
+    def is_at(self, agent_id: str, channel_id: str) -> bool:
+        """Whether an agent is at the other end of a channel, as far as that is known."""
+        return self._channel_of.get(agent_id, channel_id) == channel_id
+
     def router_epoch(self, channel_id: str) -> str:
         """The epoch of the router at the other end of a channel now."""
         channel = self._channels.get(channel_id)
@@ -62,13 +79,13 @@ class Answers:
 
     def tell_status(self, agent_id: str, status: str) -> None:
         """An agent has another status."""
-        self._send_to(agent_id, Envelope(wire.UPDATE_STATUS, agent_id, {"status": status}))
+        self._send_to(agent_id, _status(agent_id, status))
 
     def tell_again(self, channel_id: str, statuses: Iterable[tuple[str, str]]) -> None:
         """A router may have been restarted: say who is at work, and at what, as far as they came by this channel."""
         for agent_id, status in statuses:
-            if self._channel_of.setdefault(agent_id, channel_id) == channel_id:
-                self.tell_status(agent_id, status)
+            if self.is_at(agent_id, channel_id):
+                self._send(channel_id, _status(agent_id, status))
 
     def send_update(self, agent_id: str, update: dict[str, Any]) -> None:
         """A live update for an agent's page. Raises PacketTooLarge."""
@@ -94,10 +111,16 @@ class Answers:
         self._send(channel_id, Envelope(wire.AGENT_DETAILS, channel_id, details))
 
     def _send_to(self, agent_id: str, envelope: Envelope) -> None:
-        only = next(iter(self._channels), "")
-        self._send(self._channel_of.get(agent_id, only), envelope)
+        """Over the channel that the agent came by; over all of them where that is not known."""
+        known = self._channel_of.get(agent_id)
+        for channel_id in self._channels if known is None else (known,):
+            self._send(channel_id, envelope)
 
     def _send(self, channel_id: str, envelope: Envelope) -> None:
         channel = self._channels.get(channel_id)
         if channel is not None:
             channel.send(envelope)
+
+
+def _status(agent_id: str, status: str) -> Envelope:
+    return Envelope(wire.UPDATE_STATUS, agent_id, {"status": status})

@@ -16,6 +16,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import aiohttp
@@ -125,7 +126,9 @@ class _Bot:
                 return details.failure_code or "refused"
 
     async def _open_page(self) -> None:
-        for path in ("/", "/task_config.json"):
+        """By a link that names the worker, as several servers know by it whose he is."""
+        link = urlencode({"worker_id": self._name, "assignment_id": self._name})
+        for path in (f"/?{link}", "/task_config.json"):
             while (await self._ask("GET", path))[0] == AWAY:
                 await self._come_back_later(path)
 
@@ -237,6 +240,8 @@ class _Bot:
             async with self._session.request(
                 method, self._url + path, data=content, headers=JSON, timeout=REPLY_TIMEOUT
             ) as answer:
+                if answer.history:  # another server is to serve it, from now on
+                    self._url = str(answer.url.origin())
                 return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError):
             return AWAY, b""

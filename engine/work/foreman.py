@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Container, Coroutine, Iterable
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -109,6 +109,12 @@ class Foreman:
         for session in restored:
             self._start(self._hook.on_resume(session))
 
+    def channel_lost(self, channel_id: str, handed_in: Container[str | None]) -> None:
+        """One of several channels is lost for good: release who was at work there, but for agents who have `handed_in`."""
+        for agent_id in self._answers.lose(channel_id):
+            if agent_id not in handed_in:
+                self._release(agent_id, wire.DISCONNECT)
+
     @property
     def counts(self) -> Counts:
         """Where the work stands."""
@@ -166,6 +172,8 @@ class Foreman:
             return
         if packet.packet_type not in NOT_FROM_WORKERS:
             self.last_heard = self._clock()
+        if self._roster.agent(packet.subject_id or "") is not None:
+            self._answers.heard(packet.subject_id or "", origin.channel_id)
         packet.data = msgspec.Raw(bytes(packet.data))  # it points into a frame that goes away
         if packet.number is None:
             self._start(action(origin, packet))
@@ -265,7 +273,7 @@ class Foreman:
         """The router noticed pages that fell silent."""
         statuses = msgspec.json.decode(packet.data, type=dict[str, str])
         for agent_id, status in statuses.items():
-            if status == wire.DISCONNECT:
+            if status == wire.DISCONNECT and self._answers.is_at(agent_id, origin.channel_id):
                 self._release(agent_id, status)
 
     async def _take_update(self, origin: Origin, packet: Packet) -> None:
@@ -293,12 +301,14 @@ class Foreman:
         handed_in = await asyncio.to_thread(
             msgspec.json.decode, packet.data, type=_Onboarding
         )  # it may be nested deeply
+        packet.data = handed_in.onboarding_data
         worker_id = registration.name if registration is not None else None
         if registration is None or worker_id is None:
             await self._keep(origin, packet, "onboarding", False)
             self._answers.refuse(origin.channel_id, handed_in.request_id, None, "start_again")
             return
-        passed = await self._hook.passes_onboarding(worker_id, handed_in.onboarding_data)
+        answer = await asyncio.to_thread(msgspec.json.decode, packet.data)
+        passed = await self._hook.passes_onboarding(worker_id, answer)
         await self._keep(origin, packet, "onboarding", passed, worker_id)
         if not passed:
             self._answers.refuse(origin.channel_id, handed_in.request_id, worker_id, "not_qualified")
@@ -332,7 +342,7 @@ class Foreman:
 
 class _Onboarding(msgspec.Struct):
     request_id: str
-    onboarding_data: Any = None
+    onboarding_data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def _shown(packet: Packet) -> str:

@@ -32,6 +32,7 @@ export const ACK = 'ack'
 export const LEASE = 'lease'
 export const DRAIN = 'drain'
 export const BYE = 'bye'
+export const PEERS = 'peers'
 export const ERROR = 'error'
 
 // Close codes, the protocol's and the router's own.
@@ -85,6 +86,8 @@ export const number = value => Number.isFinite(value)
 export const integer = value => Number.isSafeInteger(value)
 /** @param {unknown} value */
 export const leaseSeconds = value => typeof value === 'number' && value > 0 && value <= LONGEST_LEASE
+/** @param {unknown} value */
+export const port = value => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65535
 /** @param {unknown} value */
 export const object = value => typeof value === 'object' && value !== null && !Array.isArray(value)
 /** @param {(value: unknown) => boolean} kind */

@@ -218,6 +218,17 @@ export class Router {
     this.#switchboard.launcherSaid(socket, packet, at)
     if (ABOUT_THE_LEASE.has(packet.packet_type)) this.#saveLease() // the next tick may be too late
     if (packet.packet_type === wire.BYE) this.#checkOver(at)
+    if (packet.packet_type === wire.PEERS) this.#adopt(socket, packet)
+  }
+
+  /** @param {Socket} launcher @param {Packet} packet */
+  async #adopt(launcher, packet) {
+    try {
+      await this.#site.adopt(this.#switchboard.adopted)
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      this.#switchboard.refuse(launcher, packet.subject_id, error)
+    }
   }
 
   #welcome() {

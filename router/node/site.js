@@ -3,6 +3,7 @@
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 
+import { Adoption } from './adoption.js'
 import { CutOff, Refused } from './errors.js'
 import { StaticFiles, sendFile } from './files.js'
 import { refuseHalfHandshake } from './handover.js'
@@ -10,6 +11,7 @@ import { isSame } from './launcher_link.js'
 import { render } from './metrics.js'
 import { EVERYWHERE, pageHeaders } from './policy.js'
 import { notAllowed, notFound, plainPage, refusalOf, refuseWhatIsNotHttp } from './refusals.js'
+import { Spreading } from './spreading.js'
 
 const BACKLOG = 1024
 
@@ -37,7 +39,9 @@ export class Site {
   #clock
   #pageHeaders
   #files
+  #spreading
   #app
+  #adoption
 
   /** @param {Parts} parts */
   constructor({ settings, switchboard, pages, uploads, sockets, outbox, clock }) {
@@ -55,6 +59,8 @@ export class Site {
       frameworkErrors: (_, __, reply) => void notFound(reply),
       return503OnClosing: false
     })
+    this.#spreading = new Spreading(switchboard)
+    this.#adoption = new Adoption(settings.host, this.#app.server)
   }
 
   /** Add the routes; resolves with the server, which does not listen yet. */
@@ -89,8 +95,17 @@ export class Site {
     return /** @type {import('node:net').AddressInfo} */ (this.#app.server.address()).port
   }
 
+  /**
+   * Listen in the place of routers that are gone, too. May be repeated. Rejects with the Refused for ports that cannot be had.
+   * @param {number[]} ports
+   */
+  adopt(ports) {
+    return this.#adoption.adopt(ports)
+  }
+
   /** Let requests under way end, up to `patience` milliseconds. @param {number} patience */
   async close(patience) {
+    this.#adoption.end()
     const timer = setTimeout(() => this.#app.server.closeAllConnections(), patience)
     await this.#app.close()
     clearTimeout(timer)
@@ -104,8 +119,11 @@ export class Site {
 
   /** @param {Request} request @param {Reply} reply */
   async #index(request, reply) {
+    const session = this.#pages.session(request.raw)
+    const location = this.#spreading.elsewhere(request.raw, reply, session)
+    if (location !== null) return reply.code(307).headers({ 'Cache-Control': 'no-store', Location: location }).send()
     try {
-      if (this.#pages.session(request.raw) === null) this.#switchboard.checkAdmission(this.#clock())
+      if (session === null) this.#switchboard.checkAdmission(this.#clock())
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       this.#refuse(reply, error).headers(this.#pageHeaders)

@@ -9,6 +9,7 @@ import { away, finished, noAnswer } from './errors.js'
 import { LauncherLink, readHello } from './launcher_link.js'
 import { OPEN } from './lease.js'
 import { Counters } from './metrics.js'
+import { Peers } from './peers.js'
 import * as wire from './protocol.js'
 import { Malformed, Refused, checkData, encode } from './protocol.js'
 import { WaitingRequests } from './waiting.js'
@@ -34,6 +35,9 @@ export class Switchboard {
   #acknowledge
   #lastTick
   counters = new Counters()
+  peers = new Peers()
+  /** Ports of routers that are gone, where this one listens in their place. @type {number[]} */
+  adopted = []
 
   /** @type {Map<string, Action>} */
   #fromPage = new Map([
@@ -52,6 +56,7 @@ export class Switchboard {
     [wire.LEASE, this.#launcherLease],
     [wire.DRAIN, this.#launcherDrain],
     [wire.BYE, this.#launcherBye],
+    [wire.PEERS, this.#launcherPeers],
     [wire.ALIVE, this.#launcherAliveAgain],
     [wire.HEARTBEAT, () => {}]
   ])
@@ -356,6 +361,13 @@ export class Switchboard {
     this.waiting.settleAll(finished)
   }
 
+  /** @param {Peer} _ @param {Packet} packet */
+  #launcherPeers(_, packet) {
+    const { own, ports, adopted } = checkData(packet, { own: wire.text, ports: arePorts, adopted: isListOfPorts })
+    this.peers = new Peers(own, new Map(Object.entries(ports)))
+    this.adopted = adopted ?? []
+  }
+
   /** Mephisto's launcher says `alive` twice on the first connection of its process: it knows of no request yet. */
   #launcherAliveAgain() {
     if (this.link.protocol === 0) this.waiting.offerAll(true)
@@ -440,6 +452,11 @@ export class Switchboard {
     this.#tellStatuses(statuses.slice(middle), askedAt, at)
   }
 }
+
+/** By the number of the router that listens there. @param {unknown} said */
+const arePorts = said => wire.object(said) && Object.values(/** @type {object} */ (said)).every(wire.port)
+/** @param {unknown} said */
+const isListOfPorts = said => said === undefined || (Array.isArray(said) && said.every(wire.port))
 
 /** A packet of the router's own. @param {string} type @param {string} subject @param {object} data @param {Instant} at */
 function say(type, subject, data, at) {
