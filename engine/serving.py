@@ -26,7 +26,8 @@ from .work.foreman import Foreman
 
 FAREWELL_TIMEOUT = 10.0
 """Seconds without anything arriving after which the server is not expected to hand over more, and is taken down."""
-INTERRUPTED = "it was interrupted"
+DONE, INTERRUPTED = "every unit has its submissions", "it was interrupted"
+"""Why a run ends."""
 
 Rehearsal = Callable[[str], Coroutine[Any, Any, NoReturn]]
 
@@ -67,10 +68,10 @@ class Serving:
         async with beating(self._ledger, self._run.site):
             try:
                 await self._serve(await put_up())
-                reason = "every unit has its submissions"
+                reason = DONE
             except ConnectFailed as error:
                 await self._run.explain(error)
-                reason, lost = str(error), error
+                reason, lost = DONE if self._foreman.done.is_set() else str(error), error
             except Exception as error:
                 reason = str(error) or repr(error)
                 raise
