@@ -80,7 +80,7 @@ class Dyno:
         disk = self.disk = Path(mkdtemp(prefix=f"dyno-{self.name}-", dir=self.slug.parent))
         try:
             await _to_its_end(asyncio.to_thread(shutil.copytree, self.slug, disk, symlinks=True, dirs_exist_ok=True))
-            process = await self._start(disk)
+            process = await self._started(disk)
             watches = [asyncio.create_task(self._watch_output(process)), asyncio.create_task(self._watch_boot(process))]
             try:
                 return _status_as_shells_say(await process.wait())
@@ -89,6 +89,16 @@ class Dyno:
                 await _settled(watches)
         finally:
             shutil.rmtree(disk, ignore_errors=True)
+
+    async def _started(self, disk: Path) -> Process:
+        """A process that is whole: one whose start is cancelled is ended first, with all of its group."""
+        starting = asyncio.create_task(self._start(disk))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])
+            await self._finish(starting.result())
+            raise
 
     async def _start(self, disk: Path) -> Process:
         self.port = free_port()
