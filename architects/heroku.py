@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
 from falsework.engine.bundle import Bundle
-from falsework.engine.channel import Channel, WebSocketChannel
 from falsework.engine.errors import ArchitectError, ConfigError, ShutdownFailed
 
 from .address import run_id_at
@@ -99,28 +98,6 @@ class HerokuArchitect(Architect):
         if app is None:
             return Presence.GONE if is_over else Presence.UNKNOWN
         return Presence.UP if await run_id_at(app.url, ANSWER_LIMIT) == site.run_id else Presence.DOWN
-
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
-        """One channel to the one router."""
-        if site.url is None:
-            raise ValueError("get_channels is legal once the run is deployed")
-        return [
-            WebSocketChannel(
-                site.run_id,
-                site.url,
-                token=site.token,
-                epoch=site.epoch,
-                on_channel_open=on_channel_open,
-                on_catastrophic_disconnect=on_catastrophic_disconnect,
-                on_message=on_message,
-            )
-        ]
 
     async def cleanup(self, site: Site) -> None:
         """Remove the archive or the repository that was shipped."""

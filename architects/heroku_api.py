@@ -74,6 +74,15 @@ class HerokuApi:
         """The app; None if Heroku says that there is none. Refused with 403: there is one, and it is somebody else's."""
         return await self._find(HerokuApp.of, "GET", f"/apps/{_quoted(name_or_id)}")
 
+    async def is_taken(self, name: str) -> bool:
+        """Whether anybody has an app of that name."""
+        try:
+            return await self.find_app(name) is not None
+        except Refused as refusal:
+            if refusal.status == 403:
+                return True
+            raise
+
     async def apps(self) -> list[HerokuApp]:
         """Every app that the account or one of its teams has."""
         found = await self._pages(HerokuApp.of, "/apps")

@@ -22,10 +22,9 @@ from falsework.engine.errors import PrepareFailed
 from .heroku_args import HerokuArgs
 from .heroku_start import EXPIRES, SCRIPT, START, procfile
 from .mark import RUN_ID
-from .node_binary import Node, NodeMissing, find_node
-from .node_dependencies import install, what_runs
+from .node_binary import Node
 from .router_limits import read_limits
-from .routers import CLIENT_SOURCE, NODE_SOURCE, OF_DEVELOPERS, PYTHON_SOURCE, Shipment, make_bundle
+from .routers import CLIENT_SOURCE, NODE_SOURCE, OF_DEVELOPERS, PYTHON_SOURCE, Shipment, make_bundle, node_and_modules
 
 TOKEN = "FALSEWORK_TOKEN"
 """The config var with the launcher's token."""
@@ -71,11 +70,7 @@ async def _ship_python(site: Site) -> Bundle:
 
 
 async def _ship_node(site: Site) -> Bundle:
-    try:
-        node = await asyncio.to_thread(find_node, site.args.node)
-    except NodeMissing as error:
-        raise PrepareFailed(str(error)) from error
-    modules = await install(NODE_SOURCE, node, run_id=site.run_id, log=site.log, keeps=what_runs)
+    node, modules = await node_and_modules(site)
     start = server_command(NODE_START, site)
     adds = {"client": CLIENT_SOURCE}
     shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, ENVIRONMENT, adds, modules)

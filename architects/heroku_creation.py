@@ -43,7 +43,7 @@ async def create_app(site: Site, api: HerokuApi) -> Created:
     """
     account = await api.account()
     for name in _names(site):
-        if not await _is_taken(api, name):
+        if not await api.is_taken(name):
             created = await _Asking(site, api, account.email, name).until_answered()
             if created is not None:
                 return created
@@ -59,15 +59,6 @@ def _names(site: Site) -> Iterator[str]:
     yield marked_name(site.run_id)
     for _ in range(OTHER_NAMES):
         yield marked_name(site.run_id, secrets.token_hex(2))
-
-
-async def _is_taken(api: HerokuApi, name: str) -> bool:
-    try:
-        return await api.find_app(name) is not None
-    except Refused as refusal:
-        if refusal.status == 403:
-            return True
-        raise
 
 
 class _Asking:

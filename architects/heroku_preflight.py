@@ -63,7 +63,7 @@ async def _problems_of_account(api: HerokuApi, args: HerokuArgs) -> AsyncIterato
     elif args.heroku_team not in (teams := await api.teams()):
         known = f"its teams: {', '.join(sorted(teams))}" if teams else "it has none"
         yield Problem(f"{account.email} is in no team {args.heroku_team!r}; {known}", key="architect.heroku_team")
-    if args.heroku_app_name is not None and await _is_taken(api, args.heroku_app_name):
+    if args.heroku_app_name is not None and await api.is_taken(args.heroku_app_name):
         yield Problem(
             f"there is an app {args.heroku_app_name} already, and falsework deletes only what it made itself; choose "
             f"another name, or leave it out",
@@ -76,12 +76,3 @@ async def _account(api: HerokuApi) -> HerokuAccount:
         return await api.account()
     except Refused as refusal:
         raise NoCredentials(str(refusal)) from refusal
-
-
-async def _is_taken(api: HerokuApi, name: str) -> bool:
-    try:
-        return await api.find_app(name) is not None
-    except Refused as refusal:
-        if refusal.status == 403:
-            return True
-        raise

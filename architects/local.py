@@ -226,17 +226,10 @@ def _problems_of_programs(args: LocalArgs) -> list[Problem]:
 
 
 def _channels_to(site: Site, replicas: Sequence[Replica], callbacks: dict[str, Any]) -> list[Channel]:
-    gone = [replica for replica in replicas if not _may_stand(replica, site.run_id)]
+    gone = [replica for replica in replicas if not replica.may_stand(site.run_id)]
     there = [replica for replica in replicas if replica not in gone]
     spread = Spread(gone if there else [])
     return [ReplicaChannel(site, replica, spread, **callbacks) for replica in there or replicas]
-
-
-def _may_stand(replica: Replica, run_id: str) -> bool:
-    try:
-        return replica.stands(run_id)
-    except ArchitectError:
-        return True
 
 
 def _recorded(site: Site) -> list[ProcessIdentity]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from falsework.engine.architect import Resource, Site
+from falsework.engine.errors import ArchitectError
 
 from . import process
 from .address import url_of
@@ -41,6 +42,13 @@ class Replica:
         if self.identity is not None and process.alive(self.identity, run_id):
             return True
         return any(data_flag(self.data) in found.command for found in process.marked(run_id))
+
+    def may_stand(self, run_id: str) -> bool:
+        """The same, where one that may not be looked at is not said to be gone."""
+        try:
+            return self.stands(run_id)
+        except ArchitectError:
+            return True
 
 
 def planned(site: Site) -> list[Replica]:

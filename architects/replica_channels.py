@@ -11,15 +11,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from falsework.engine.architect import Site
+from falsework.engine.architect import Presence, Site
 from falsework.engine.channel import WebSocketChannel
-from falsework.engine.errors import ArchitectError, ConnectFailed
+from falsework.engine.errors import ConnectFailed
+from falsework.engine.watching import raise_once_gone
 from falsework.router.protocol import LAUNCHER_SUBJECT, PEERS, Envelope
 
 from .replica import Replica, url_at
 
 GLANCE = 1.0
-"""Seconds between two looks at a router that does not answer. It is gone if it was seen to be gone twice."""
+"""Seconds between two looks at a router that does not answer."""
 
 
 class Spread:
@@ -98,14 +99,11 @@ class ReplicaChannel(WebSocketChannel):
 
     async def _notice_death(self) -> None:
         """Give the channel up once the router is gone: connecting again would be tried for much longer."""
-        gone = 0
-        while gone < 2:
-            await asyncio.sleep(GLANCE)
-            gone = gone + 1 if not self.is_connected and await self._is_gone() else 0
-        self._give_up("its server has ended by itself")
-
-    async def _is_gone(self) -> bool:
         try:
-            return not await asyncio.to_thread(self.replica.stands, self._run_id)
-        except ArchitectError:
-            return False
+            await raise_once_gone(self._look, lambda: self.is_connected, GLANCE, GLANCE)
+        except ConnectFailed as error:
+            self._give_up(str(error))
+
+    async def _look(self) -> Presence:
+        may_stand = await asyncio.to_thread(self.replica.may_stand, self._run_id)
+        return Presence.UP if may_stand else Presence.GONE

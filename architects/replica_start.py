@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from falsework.engine.architect import Resource, Site
 from falsework.engine.bundle import Bundle
+from falsework.engine.directories import write_secret
 from falsework.engine.errors import DeployFailed, TransientError
 
 from . import child
@@ -45,9 +46,7 @@ def lay_out(site: Site) -> Path:
         for replica in planned(site):
             replica.data.parent.mkdir(mode=0o700, exist_ok=True)
             replica.data.mkdir(mode=0o700, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(site.token)
+        write_secret(path, site.token)
     except OSError as error:
         raise DeployFailed(f"the directory of run {site.run_id} cannot be written: {error}") from error
     return path

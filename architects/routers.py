@@ -22,7 +22,7 @@ from falsework.engine.copying import copy_tree
 from falsework.engine.errors import PrepareFailed
 
 from .mark import RUN_ID
-from .node_binary import NodeMissing, find_node
+from .node_binary import Node, NodeMissing, find_node
 from .node_dependencies import MODULES, install, link_tree, what_runs
 from .replica import DATA, Replica, data_flag
 from .router_limits import read_limits
@@ -64,14 +64,19 @@ async def ship_python(site: Site, source: Path, leaves_out: Sequence[str]) -> Bu
 
 async def ship_node(site: Site) -> Bundle:
     """The bundle of the router written for Node, its packages in it; they are installed the first time. Raises PrepareFailed."""
+    node, modules = await node_and_modules(site)
+    start = (str(node.program), "router/server.js", "--static", "static")
+    shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, adds={"client": CLIENT_SOURCE}, modules=modules)
+    return await bundled(site, shipment)
+
+
+async def node_and_modules(site: Site) -> tuple[Node, Path]:
+    """The Node of this machine, and the packages that it has installed for the router. Raises PrepareFailed."""
     try:
         node = await asyncio.to_thread(find_node, site.args.node)
     except NodeMissing as error:
         raise PrepareFailed(str(error)) from error
-    modules = await install(NODE_SOURCE, node, run_id=site.run_id, log=site.log, keeps=what_runs)
-    start = (str(node.program), "router/server.js", "--static", "static")
-    shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, adds={"client": CLIENT_SOURCE}, modules=modules)
-    return await bundled(site, shipment)
+    return node, await install(NODE_SOURCE, node, run_id=site.run_id, log=site.log, keeps=what_runs)
 
 
 async def bundled(site: Site, shipment: Shipment) -> Bundle:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .channel import Channel
+from .channel import Channel, WebSocketChannel
 from .download import download
 
 if TYPE_CHECKING:
@@ -164,7 +164,6 @@ class Architect(ABC):
     async def probe(self, site: Site) -> Presence:
         """Look at the server. Changes nothing, never raises for a server that is away."""
 
-    @abstractmethod
     def get_channels(
         self,
         site: Site,
@@ -172,7 +171,20 @@ class Architect(ABC):
         on_catastrophic_disconnect: Callable[[str], None],
         on_message: Callable[[str, Any], None],
     ) -> list[Channel]:
-        """The connections to the deployed server, one a router, not yet open."""
+        """The connections to the deployed server, one a router, not yet open. By default one, to its public URL."""
+        if site.url is None:
+            raise ValueError("get_channels is legal once the run is deployed")
+        return [
+            WebSocketChannel(
+                site.run_id,
+                site.url,
+                token=site.token,
+                epoch=site.epoch,
+                on_channel_open=on_channel_open,
+                on_catastrophic_disconnect=on_catastrophic_disconnect,
+                on_message=on_message,
+            )
+        ]
 
     async def download_file(self, site: Site, filename: str, save_dir: Path) -> Path:
         """Fetch an uploaded file. It appears under `save_dir` whole or not at all. Raises ChannelError."""

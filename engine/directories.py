@@ -37,7 +37,20 @@ def run_directory(run_id: str) -> Path:
     """The directory of a run, made for its owner alone (0700) where it is missing. Raises ConfigError if it is no run id."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", run_id):
         raise ConfigError(Problem(f"{run_id!r} is no run id; one looks like caption-7f3a9c"))
-    return _private(home() / "runs" / run_id)
+    home()
+    return _private(run_location(run_id))
+
+
+def run_location(run_id: str) -> Path:
+    """Where `run_directory` is, or would be; nothing is made."""
+    return home_location() / "runs" / run_id
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Write a file for its owner alone (0600), in the place of what was there. Raises OSError."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)
 
 
 def new_run_id(name: str) -> str:

@@ -18,10 +18,8 @@ from typing import Any, TextIO
 
 import msgspec
 
-from .config.units import load_units
+from .config.units import UNITS_FILE, load_units
 from .work.submissions import Submission, read
-
-UNITS_FILE = "units.jsonl"
 
 Row = dict[str, Any]
 """Column to JSON value."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from .report import Reporter
 from .run import Run
+from .salvage import salvage
 from .states import State
 from .work.foreman import Foreman
 
@@ -35,6 +36,15 @@ async def take_in(run: Run, foreman: Foreman, reporter: Reporter, patience: floa
         return all(await asyncio.gather(*(channel.catch_up(patience) for channel in run.channels)))
 
     await _hand_over(catch_up, run, foreman, reporter, patience)
+
+
+async def take_down(run: Run, foreman: Foreman, reporter: Reporter, reason: str) -> None:
+    """Shut the run down, and take in what the server left on this machine, whether or not that went well."""
+    try:
+        await run.shutdown(reason)
+    finally:
+        await foreman.stop()
+        await salvage(run.remains, foreman, reporter)
 
 
 async def _hand_over(

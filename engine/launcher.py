@@ -7,7 +7,6 @@ unit has its submissions, withdraw, take in what is still under way, shut down. 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import shutil
 import time
@@ -21,8 +20,8 @@ import msgspec
 from .architect import Site
 from .cancellation import uncancelled
 from .config import TASK_FILE, LifecycleArgs, TaskArgs, TaskFile
-from .config.units import load_units
-from .directories import new_run_id, run_directory
+from .config.units import UNITS_FILE, load_units
+from .directories import new_run_id, run_directory, write_secret
 from .endings import RunEnded, forever
 from .errors import ConfigError, Problem
 from .ledger import Ledger, RunRecord
@@ -33,7 +32,7 @@ from .report import Reporter
 from .run import Run
 from .serving import INTERRUPTED, Serving
 from .states import State
-from .takeover import UNITS, write_token
+from .takeover import TOKEN, site_of
 from .work.assignments import Counts
 from .work.bots import Bots, BotsGaveUp
 from .work.foreman import Foreman
@@ -128,18 +127,7 @@ class TaskLauncher:
 
     def _make_site(self) -> Site:
         run_id = new_run_id(self._file.task.name)
-        return Site(
-            run_id=run_id,
-            args=self._file.architect,
-            task=self._file.task,
-            directory=run_directory(run_id),
-            token=secrets.token_hex(32),
-            log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": run_id}),
-            lease=self._file.lifecycle.lease,
-            grace=self._file.lifecycle.grace,
-            idle_timeout=self._file.lifecycle.idle_timeout,
-            max_lifetime=self._file.lifecycle.max_lifetime,
-        )
+        return site_of(run_id, run_directory(run_id), self._file, secrets.token_hex(32))
 
     async def _enter(self, run: Run, units: list[Any]) -> None:
         """Give the run a place in the ledger, then its directory's first files: what is in no ledger is never removed."""
@@ -215,6 +203,6 @@ def cleans_up_after_deploy(lifecycle: LifecycleArgs, task: TaskArgs) -> bool:
 def _write_snapshot(site: Site, file: TaskFile, units: list[Any]) -> None:
     """What the run was launched from, as it was then, and its token: another process can take it up from here."""
     lines = b"".join(msgspec.json.encode(unit) + b"\n" for unit in units)
-    (site.directory / UNITS).write_bytes(lines)
+    (site.directory / UNITS_FILE).write_bytes(lines)
     shutil.copyfile(file.file, site.directory / TASK_FILE)
-    write_token(site.directory, site.token)
+    write_secret(site.directory / TOKEN, site.token)

@@ -7,15 +7,15 @@ taken for dead is the caller's to decide (sweeper.py).
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from . import farewell
 from .architect import Presence
 from .cancellation import uncancelled
-from .config.units import load_units
+from .config.units import UNITS_FILE, load_units
 from .errors import ConfigError, ConnectFailed, FalseworkError, Problem
-from .farewell import take_in, take_leave
 from .launcher import Outcome, cleans_up_after_deploy
 from .ledger import Ledger, RunRecord, RunTakenOver
 from .limit import Limit
@@ -25,7 +25,7 @@ from .run import Run
 from .salvage import salvage
 from .serving import FAREWELL_TIMEOUT, Serving
 from .states import FINAL, State
-from .takeover import UNITS, Settings, settings_of, take_over
+from .takeover import Settings, settings_of, take_over
 from .work.foreman import Foreman
 from .work.hook import Hook
 from .work.submissions import read
@@ -127,7 +127,7 @@ async def take_down(
                 if record.state in SERVED:
                     await _say_farewell(run, foreman, reporter)
             finally:
-                await uncancelled(_end(run, foreman, reporter, reason))
+                await uncancelled(farewell.take_down(run, foreman, reporter, reason))
     except RunTakenOver:
         raise
     except FalseworkError as error:
@@ -151,20 +151,18 @@ def _complete(record: RunRecord) -> Settings:
     return settings
 
 
-@asynccontextmanager
-async def _at_work(
+def _at_work(
     run: Run, settings: Settings, hook: Hook, reporter: Reporter, clock: Callable[[], float], *, admits: bool = True
-) -> AsyncIterator[Foreman]:
-    units = load_units(run.site.directory / UNITS)
-    async with workplace(run, settings.task, units, hook, reporter, clock, admits=admits) as foreman:
-        yield foreman
+) -> AbstractAsyncContextManager[Foreman]:
+    units = load_units(run.site.directory / UNITS_FILE)
+    return workplace(run, settings.task, units, hook, reporter, clock, admits=admits)
 
 
 async def _collect(run: Run, foreman: Foreman, reporter: Reporter) -> bool:
     """Take in what there is; returns whether the server is gone."""
     if run.state is not FINAL and await run.architect.probe(run.site) is not Presence.GONE:
         await _connect(run, foreman)
-        await take_in(run, foreman, reporter, FAREWELL_TIMEOUT)
+        await farewell.take_in(run, foreman, reporter, FAREWELL_TIMEOUT)
         return False
     if run.state is not FINAL:
         await run.shutdown("its server is gone")
@@ -178,7 +176,7 @@ async def _say_farewell(run: Run, foreman: Foreman, reporter: Reporter) -> None:
         if await run.architect.probe(run.site) is Presence.GONE:
             return
         await FAREWELL_LIMIT.apply(lambda: _connect(run, foreman))
-        await take_leave(run, foreman, reporter, FAREWELL_TIMEOUT)
+        await farewell.take_leave(run, foreman, reporter, FAREWELL_TIMEOUT)
     except FalseworkError as error:
         reporter.say(f"what its server holds cannot be taken in over the network: {error}")
 
@@ -191,14 +189,6 @@ async def _connect(run: Run, foreman: Foreman) -> None:
 async def _let_go(run: Run, reason: str) -> None:
     if run.state is State.CONNECTED:
         await run.lose(reason)
-
-
-async def _end(run: Run, foreman: Foreman, reporter: Reporter, reason: str) -> None:
-    try:
-        await run.shutdown(reason)
-    finally:
-        await foreman.stop()
-        await salvage(run.remains, foreman, reporter)
 
 
 def _count(run: Run) -> int:

@@ -15,13 +15,13 @@ from .architect import Presence
 from .cancellation import uncancelled
 from .endings import end_after, end_when_idle, forever, until
 from .errors import ConnectFailed
-from .farewell import take_leave
+from .farewell import take_down, take_leave
 from .heartbeat import beating
 from .ledger import Ledger
 from .provider import Provider
 from .report import Reporter
 from .run import Run
-from .salvage import held_by_lost, salvage
+from .salvage import held_by_lost
 from .work.foreman import Foreman
 
 FAREWELL_TIMEOUT = 10.0
@@ -76,16 +76,9 @@ class Serving:
                 reason = str(error) or repr(error)
                 raise
             finally:
-                await uncancelled(self._end(reason))
+                await uncancelled(take_down(self._run, self._foreman, self._reporter, reason))
         if lost is not None and not self._foreman.done.is_set():
             raise lost
-
-    async def _end(self, reason: str) -> None:
-        try:
-            await self._run.shutdown(reason)
-        finally:
-            await self._foreman.stop()
-            await salvage(self._run.remains, self._foreman, self._reporter)
 
     async def _serve(self, url: str) -> None:
         """Let people work, and take in what they handed in. Returns when every unit is done."""

@@ -5,19 +5,18 @@ The mark is all that is known of a stray, and it is enough to take it down. What
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from .architect import Architect, Leftover, Presence, Resource, Site
-from .config import ShutdownArgs, TaskArgs
-from .directories import home_location
+from .config import LifecycleArgs, ShutdownArgs, TaskArgs
+from .directories import run_location
 from .errors import ArchitectError, FalseworkError
 from .ledger import Ledger
 from .limit import Limit
 from .registry import architect_class, architects
 from .retry import until_down
+from .takeover import Settings, site_of
 
 LOOK_LIMIT = Limit(60.0, "the time for a provider to say what stands there")
 
@@ -43,7 +42,7 @@ async def find_strays(ledger: Ledger, say: Callable[[str], None], *, elsewhere: 
             say(f"{name} cannot be asked what stands there: {error}")
             continue
         for run_id in sorted({one.run_id for one in found} - known):
-            if not elsewhere and not _directory(run_id).is_dir():
+            if not elsewhere and not run_location(run_id).is_dir():
                 say(f"{run_id} at {name} was not launched from here; --elsewhere takes it down as well")
                 continue
             yield Stray(name, run_id, tuple(one for one in found if one.run_id == run_id))
@@ -62,24 +61,15 @@ async def end_stray(stray: Stray, say: Callable[[str], None]) -> None:
 
 
 def _site_of(stray: Stray) -> Site:
-    directory = _directory(stray.run_id)
+    directory = run_location(stray.run_id)
     try:
         args = architect_class(stray.architect).ArgsClass(type=stray.architect)
     except TypeError as error:
         raise ArchitectError(f"{stray.architect} takes nothing down without the run's settings") from error
-    return Site(
-        run_id=stray.run_id,
-        args=args,
-        task=TaskArgs(stray.run_id, static=directory, units=directory),
-        directory=directory,
-        token="",
-        log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": stray.run_id}),
-        resources=[Resource(one.kind, one.name) for one in stray.leftovers],
-    )
-
-
-def _directory(run_id: str) -> Path:
-    return home_location() / "runs" / run_id
+    settings = Settings(TaskArgs(stray.run_id, static=directory, units=directory), args, LifecycleArgs())
+    site = site_of(stray.run_id, directory, settings, token="")
+    site.resources = [Resource(one.kind, one.name) for one in stray.leftovers]
+    return site
 
 
 async def _see_it_gone(architect: Architect, site: Site) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .architect import Site
-from .config import TASK_FILE, LifecycleArgs, ProviderArgs, TaskArgs, load_task_file
+from .config import TASK_FILE, LifecycleArgs, ProviderArgs, TaskArgs, TaskFile, load_task_file
+from .config.units import UNITS_FILE
 from .errors import ArchitectError, ConfigError
 from .ledger import Ledger, RunRecord, Step
 from .owner import Owner
@@ -25,9 +25,8 @@ from .report import Reporter
 from .run import Run
 from .states import WORK, Trigger
 
-UNITS = "units.jsonl"
 TOKEN = "token"
-"""In a run's directory: what it was launched with, beside the task file's copy."""
+"""In a run's directory: its token, beside the copy of its task file."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +57,8 @@ async def take_over(ledger: Ledger, record: RunRecord, reporter: Reporter, setti
 def run_of(ledger: Ledger, record: RunRecord, settings: Settings, reporter: Reporter) -> Run:
     """The run as the ledger has it, for whoever owns it; whoever does not may look at it, and call nothing else."""
     architect = architect_class(record.architect)()
-    site = Site(
-        run_id=record.run_id,
-        args=settings.architect,
-        task=settings.task,
-        directory=record.directory,
-        token=_token(record.directory),
-        log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": record.run_id}),
-        lease=settings.lifecycle.lease,
-        grace=settings.lifecycle.grace,
-        idle_timeout=settings.lifecycle.idle_timeout,
-        max_lifetime=settings.lifecycle.max_lifetime,
-        epoch=record.epoch,
-        url=record.url,
-        resources=ledger.resources(record.run_id),
-    )
+    site = site_of(record.run_id, record.directory, settings, _token(record.directory))
+    site.epoch, site.url, site.resources = record.epoch, record.url, ledger.resources(record.run_id)
     run = Run(
         site,
         architect,
@@ -84,6 +70,22 @@ def run_of(ledger: Ledger, record: RunRecord, settings: Settings, reporter: Repo
     )
     run.story = ledger.story(record.run_id)
     return run
+
+
+def site_of(run_id: str, directory: Path, settings: Settings | TaskFile, token: str) -> Site:
+    """The site of a run with these settings, of which nothing else is known yet."""
+    return Site(
+        run_id=run_id,
+        args=settings.architect,
+        task=settings.task,
+        directory=directory,
+        token=token,
+        log=logging.LoggerAdapter(logging.getLogger("falsework.architect"), {"run": run_id}),
+        lease=settings.lifecycle.lease,
+        grace=settings.lifecycle.grace,
+        idle_timeout=settings.lifecycle.idle_timeout,
+        max_lifetime=settings.lifecycle.max_lifetime,
+    )
 
 
 def settings_of(record: RunRecord) -> Settings:
@@ -100,7 +102,7 @@ def settings_of(record: RunRecord) -> Settings:
         if loaded.architect.type == record.architect:
             return Settings(loaded.task, loaded.architect, loaded.lifecycle, loaded.provider, source.is_complete)
     name = record.run_id.rpartition("-")[0]
-    task = TaskArgs(name, static=record.directory, units=record.directory / UNITS)
+    task = TaskArgs(name, static=record.directory, units=record.directory / UNITS_FILE)
     return Settings(task, _defaults(record), LifecycleArgs())
 
 
@@ -114,7 +116,7 @@ class _Source(NamedTuple):
 def _sources(record: RunRecord) -> Iterator[_Source]:
     """The copy of the file that was launched, with the run's own units, page and, at last, no hook; then the file itself."""
     copy, base = record.directory / TASK_FILE, record.task_file.parent
-    units = f"task.units={json.dumps(str(record.directory / UNITS))}"
+    units = f"task.units={json.dumps(str(record.directory / UNITS_FILE))}"
     static = f"task.static={json.dumps(str(record.directory / 'bundle' / 'static'))}"
     yield _Source(copy, base, (units,))
     yield _Source(copy, base, (units, static))
@@ -141,14 +143,6 @@ async def _at_rest(ledger: Ledger, record: RunRecord, dead: Owner) -> RunRecord:
     step = Step(time.time(), Trigger.FAILED, record.state, failure, error=error)
     await ledger.record(record.run_id, step, record.epoch)
     return replace(record, state=failure)
-
-
-def write_token(directory: Path, token: str) -> None:
-    """Keep a run's token in its directory, for its owner alone (0600), for whoever takes the run up."""
-    path = directory / TOKEN
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(token)
 
 
 def _token(directory: Path) -> str:

@@ -16,16 +16,21 @@ LOOKS = 2
 """Looks in a row that must find nothing: one proves nothing."""
 
 
-async def raise_once_gone(probe: Callable[[], Awaitable[Presence]], is_connected: Callable[[], bool]) -> NoReturn:
+async def raise_once_gone(
+    probe: Callable[[], Awaitable[Presence]],
+    is_connected: Callable[[], bool],
+    first_pause: float = FIRST_PAUSE,
+    longest_pause: float = LONGEST_PAUSE,
+) -> NoReturn:
     """Raises ConnectFailed once the server was seen to be gone. Looks only while it is not connected."""
-    pause, gone = FIRST_PAUSE, 0
+    pause, gone = first_pause, 0
     while True:
         await asyncio.sleep(pause)
         if is_connected():
-            pause, gone = FIRST_PAUSE, 0
+            pause, gone = first_pause, 0
             continue
         is_gone = await probe() is Presence.GONE
-        pause, gone = (FIRST_PAUSE, gone + 1) if is_gone else (min(2 * pause, LONGEST_PAUSE), 0)
+        pause, gone = (first_pause, gone + 1) if is_gone else (min(2 * pause, longest_pause), 0)
         if gone == LOOKS:
             raise ConnectFailed("the server has ended by itself")
 

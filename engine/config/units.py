@@ -16,6 +16,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode = msgspec.json.Decoder().decode
 
+UNITS_FILE = "units.jsonl"
+"""In a run's directory: the units that it was launched with."""
+
 
 def load_units(path: Path) -> list[Any]:
     """The units in a file, in its order; blank lines are passed over.

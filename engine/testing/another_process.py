@@ -15,11 +15,13 @@ from typing import Any
 
 from ..architect import Architect, Resource, Site
 from ..config import TASK_FILE
+from ..config.units import UNITS_FILE
+from ..directories import write_secret
 from ..ledger import Ledger, RunRecord
 from ..owner import Owner
 from ..registry import GROUP
 from ..states import State
-from ..takeover import UNITS, write_token
+from ..takeover import TOKEN
 
 NAME = "contract"
 """What the architect on trial is called in that process."""
@@ -51,8 +53,8 @@ async def _enter(ledger: Ledger, site: Site, resources: list[Resource], settings
     file = site.directory / TASK_FILE
     task = {"name": site.task.name, "static": str(site.task.static), "units": str(site.task.units)}
     file.write_text(json.dumps({"task": task, "architect": {**settings, "type": NAME}}))
-    (site.directory / UNITS).write_text(site.task.units.read_text())
-    write_token(site.directory, site.token)
+    (site.directory / UNITS_FILE).write_text(site.task.units.read_text())
+    write_secret(site.directory / TOKEN, site.token)
     await ledger.create(RunRecord(site.run_id, NAME, site.directory, file, NOBODY, state=State.DEPLOYING, url=site.url))
     for resource in resources:
         await ledger.record_resource(site.run_id, resource, True)
