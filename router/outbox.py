@@ -111,6 +111,8 @@ class DiskOutbox(Outbox):
     def __init__(self, path: Path, on_held: Callable[[], None], on_released: Callable[[tuple[str, ...]], None]) -> None:
         super().__init__(on_held, on_released)
         self._journal = Journal(path, self._take_numbers_back)
+        self._arriving = 0
+        """Packets that have a number and are not held yet; some may be on the disk by now."""
         try:
             self._restore(self._journal.open())
         except BaseException:
@@ -122,10 +124,14 @@ class DiskOutbox(Outbox):
         number = self._take_number(envelope)
         line = encode(envelope)
         written = self._journal.enqueue(line)  # in the same turn, so that numbers and queue never disagree
+        self._arriving += 1
         await asyncio.shield(asyncio.ensure_future(self._keep(number, written, len(line), _files(envelope))))
 
     async def _keep(self, number: int, written: asyncio.Future[int], length: int, files: tuple[str, ...]) -> None:
-        offset = await written
+        try:
+            offset = await written
+        finally:
+            self._arriving -= 1
         self._held.append(Held(number, offset, length, files))
         self._on_held()
 
@@ -137,7 +143,7 @@ class DiskOutbox(Outbox):
         return self._journal.read(held.offset, held.length)
 
     def _acknowledged(self, number: int) -> None:
-        if not self._held and self._journal.idle and self._journal.size > COMPACT_ABOVE:
+        if not self._held and not self._arriving and self._journal.idle and self._journal.size > COMPACT_ABOVE:
             with suppress(OSError):  # a full disk; then the file goes on as it is
                 return self._journal.replace(encode(Header(self.router_epoch, self._next)))
         return self._journal.note(encode(Acked(number)))

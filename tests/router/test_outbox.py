@@ -299,3 +299,25 @@ async def test_a_launcher_that_acknowledges_at_once_is_fast_enough() -> None:
 
 def _failing_sync(descriptor: int) -> Any:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+async def test_a_packet_that_is_on_the_disk_and_not_held_yet_keeps_the_file_from_starting_afresh(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "COMPACT_ABOVE", 10)
+    outbox = DiskOutbox(path, lambda: None, lambda files: None)
+    await outbox.put(Envelope("submit_unit", "a", {"text": "the first"}))
+    enqueue = outbox._journal.enqueue
+
+    def acknowledged_as_soon_as_it_is_written(line: bytes) -> asyncio.Future[int]:
+        written = enqueue(line)
+        written.add_done_callback(lambda _: outbox.acknowledge(outbox.router_epoch, 1))
+        return written
+
+    monkeypatch.setattr(outbox._journal, "enqueue", acknowledged_as_soon_as_it_is_written)
+    await outbox.put(Envelope("submit_unit", "b", {"text": "the second"}))
+    assert [json.loads(packet)["data"] for _, packet in outbox.after(0)] == [{"text": "the second"}]
+    await outbox.close()
+    again = DiskOutbox(path, lambda: None, lambda files: None)
+    assert [json.loads(packet)["data"] for _, packet in again.after(0)] == [{"text": "the second"}]
+    await again.close()
