@@ -11,7 +11,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import grimp
-from falsework.engine.diagram import LOOKS, MARK, MUTED, Look
+from falsework.engine.lifecycle.diagram import (
+    LOOKS,
+    MARK,
+    MUTED,
+    Look,
+)
 
 LAYERS = ("falsework.architects", "falsework.engine", "falsework.router")
 FOR_ALL = "falsework.engine.errors"

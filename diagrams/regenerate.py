@@ -10,7 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from falsework.engine.diagram import lifecycle_dot, lifecycle_mermaid, stamp, svg
+from falsework.engine.lifecycle.diagram import (
+    lifecycle_dot,
+    lifecycle_mermaid,
+    stamp,
+    svg,
+)
 from layers import imports, layers_dot, layers_mermaid, pure_modules, reduced
 
 HERE = Path(__file__).parent

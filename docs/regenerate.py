@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from falsework.engine.architect import Guarantees
-from falsework.engine.registry import architect_class, architects
+from falsework.engine.contract.architect import Guarantees
+from falsework.engine.contract.registry import architect_class, architects
 
 PAGE = Path(__file__).with_name("guarantees.md")
 BEGIN = "<!-- guarantees: begin (python docs/regenerate.py writes this table) -->\n"

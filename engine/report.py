@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from .states import State
+from .lifecycle.states import State
 from .work.assignments import Counts
 
 log = logging.getLogger("falsework")

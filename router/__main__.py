@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 
-from .command_line import read_command_line
-from .lease_memory import LeaseMemory
-from .listening import open_listeners
-from .settings import Settings
+from .process.command_line import read_command_line
+from .process.lease_memory import LeaseMemory
+from .process.listening import open_listeners
+from .process.settings import Settings
 
 
 def main() -> None:
@@ -29,14 +29,14 @@ def _serve(settings: Settings) -> int:
         return 1
 
     def run() -> int:
-        from .serving import serve  # here, as the process above a router has no use for what it loads
+        from .process.serving import serve  # here, as the process above a router has no use for what it loads
 
         return serve(settings, listeners, memory)
 
     memory = LeaseMemory()
     if not settings.restart:
         return run()
-    from .supervisor import supervise
+    from .process.supervisor import supervise
 
     return supervise(run, patience=settings.lease)
 

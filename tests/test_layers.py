@@ -44,17 +44,17 @@ def test_the_arrows_point_one_way() -> None:
 @pytest.mark.parametrize(
     "module, statement",
     [
-        ("router/lease.py", "from falsework.engine import states"),
-        ("router/lease.py", "import falsework.architects"),
-        ("engine/states.py", "from falsework.architects import local"),
-        ("engine/registry.py", "from ..router import switchboard"),
-        ("engine/registry.py", "from ..router.server import Router"),
-        ("architects/process.py", "from falsework.router.outbox import DiskOutbox"),
-        ("engine/states.py", "import time"),
-        ("engine/lifecycle.py", "from pathlib import Path"),
+        ("router/board/lease.py", "from falsework.engine import states"),
+        ("router/board/lease.py", "import falsework.architects"),
+        ("engine/lifecycle/states.py", "from falsework.architects import local"),
+        ("engine/contract/registry.py", "from ...router.board import switchboard"),
+        ("engine/contract/registry.py", "from ...router.door.server import Router"),
+        ("architects/machine/process.py", "from falsework.router.door.outbox import DiskOutbox"),
+        ("engine/lifecycle/states.py", "import time"),
+        ("engine/lifecycle/guard.py", "from pathlib import Path"),
         ("engine/work/assignments.py", "from random import choice"),
-        ("router/protocol.py", "import asyncio"),
-        ("router/switchboard.py", "from .outbox import DiskOutbox"),
+        ("router/wire/protocol.py", "import asyncio"),
+        ("router/board/switchboard.py", "from ..door.outbox import DiskOutbox"),
     ],
 )
 def test_an_arrow_the_wrong_way_is_noticed(copy: Path, module: str, statement: str) -> None:
@@ -67,8 +67,8 @@ def test_an_arrow_the_wrong_way_is_noticed(copy: Path, module: str, statement: s
 
 @pytest.mark.slow
 def test_the_wire_contract_and_the_journal_are_open_to_all(copy: Path) -> None:
-    with (copy / "falsework/engine/registry.py").open("a", encoding="utf-8") as source:
-        source.write("\nfrom ..router import journal, protocol\n")
+    with (copy / "falsework/engine/contract/registry.py").open("a", encoding="utf-8") as source:
+        source.write("\nfrom ...router.wire import journal, protocol\n")
     result = lint_imports(copy)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -97,7 +97,7 @@ def test_a_circle_is_left_to_be_seen(picture: ModuleType) -> None:
 def test_the_picture_has_every_module_and_marks_the_pure_ones(picture: ModuleType) -> None:
     arrows, pure = picture.imports(), picture.pure_modules()
     drawn = picture.layers_mermaid(arrows, pure)
-    assert {"falsework.engine.states", "falsework.router.protocol"} <= pure & set(arrows)
+    assert {"falsework.engine.lifecycle.states", "falsework.router.wire.protocol"} <= pure & set(arrows)
     for layer in LAYERS:
         for source in (SOURCES / layer).glob("[a-z]*.py"):
             assert f'{layer}_{source.stem}["{source.stem}"]' in drawn

@@ -98,7 +98,7 @@ def test_the_command_and_the_architects_are_entry_points(wheel: Path, contents: 
     with ZipFile(wheel) as archive:
         entry_points.read_string(archive.read(name).decode())
     assert dict(entry_points["console_scripts"]) == {"falsework": "falsework.engine.cli:main"}
-    assert entry_points["falsework.architects"]["local"] == "falsework.architects.local:LocalArchitect"
+    assert entry_points["falsework.architects"]["local"] == "falsework.architects.local.architect:LocalArchitect"
 
 
 def test_the_sources_are_out_of_reach(installed: Path, elsewhere: dict[str, object]) -> None:

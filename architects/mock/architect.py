@@ -14,18 +14,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
-from falsework.engine.bundle import Bundle
-from falsework.engine.cancellation import uncancelled
-from falsework.engine.channel import Channel
+from falsework.engine.channel.channel import Channel
+from falsework.engine.channel.download import FileMissing
 from falsework.engine.config.fields import Duration
-from falsework.engine.download import FileMissing
+from falsework.engine.contract.architect import (
+    Architect,
+    ArchitectArgs,
+    Guarantees,
+    Leftover,
+    Presence,
+    Resource,
+    Site,
+)
+from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed
-from falsework.engine.owner import Owner
+from falsework.engine.ledger.owner import Owner
+from falsework.engine.run.cancellation import uncancelled
 
-from ..address import run_id_at, url_of
-from ..preflight import problems_of_address
-from ..routers import Shipment, make_bundle
+from ..local.preflight import problems_of_address
+from ..machine.address import run_id_at, url_of
+from ..shipping.routers import Shipment, make_bundle
 from .channels import SilentChannel, StagedChannel
 from .faults import NO_SERVER
 from .http import HOST

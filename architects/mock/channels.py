@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from falsework.engine.channel import Channel, WebSocketChannel
-from falsework.router.protocol import Envelope
+from falsework.engine.channel.channel import Channel, WebSocketChannel
+from falsework.router.wire.protocol import Envelope
 
 from .stage import MockStage
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from falsework.engine.architect import Presence
+from falsework.engine.contract.architect import Presence
 from falsework.engine.wording import did_you_mean
 
 from .waits import NotSeen

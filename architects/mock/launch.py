@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from falsework.engine.config import load_task_file
 from falsework.engine.directories import home
-from falsework.engine.launcher import Outcome, TaskLauncher
-from falsework.engine.ledger import Ledger
+from falsework.engine.launch.launcher import Outcome, TaskLauncher
+from falsework.engine.ledger.ledger import Ledger
+from falsework.engine.lifecycle.states import State
 from falsework.engine.report import Reporter
-from falsework.engine.states import State
 from falsework.engine.work.submissions import Submission, read
 
 from .server import MockServer

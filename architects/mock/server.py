@@ -14,8 +14,13 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
-from falsework.router import protocol as wire
-from falsework.router.protocol import Envelope, Malformed, Packet, encode
+from falsework.router.wire import protocol as wire
+from falsework.router.wire.protocol import (
+    Envelope,
+    Malformed,
+    Packet,
+    encode,
+)
 
 from .http import LauncherSocket, Loopback
 from .waits import News

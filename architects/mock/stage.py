@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from falsework.engine.errors import TransientError
-from falsework.router.protocol import Envelope
+from falsework.router.wire.protocol import Envelope
 
 from .faults import LIES, Failure, Faults, Hang, Lie
 from .waits import News

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import msgspec
-from falsework.router import protocol as wire
-from falsework.router.protocol import Envelope, Packet, encode
+from falsework.router.wire import protocol as wire
+from falsework.router.wire.protocol import Envelope, Packet, encode
 
 
 class Refusal(NamedTuple):

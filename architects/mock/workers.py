@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from falsework.router import protocol as wire
-from falsework.router.protocol import UploadedFile
+from falsework.router.wire import protocol as wire
+from falsework.router.wire.protocol import UploadedFile
 
 
 class MockWorkers(ABC):
@@ -20,7 +20,7 @@ class MockWorkers(ABC):
 
     @abstractmethod
     def send_packet(self, packet_type: str, subject_id: str, data: Any, *, durable: bool = False, **fields: Any) -> int:
-        """Say any packet to the launcher; `fields` are those of `falsework.router.protocol.Envelope`.
+        """Say any packet to the launcher; `fields` are those of `falsework.router.wire.protocol.Envelope`.
 
         A durable one gets a number, which is returned (0 for others), and is said on each connection until it is
         acknowledged.

@@ -9,12 +9,17 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from ..architect import Guarantees
-from ..diagram import Visit, lifecycle_dot, lifecycle_mermaid, svg
+from ..contract.architect import Guarantees
+from ..contract.registry import architect_class
+from ..contract.registry import architects as installed
 from ..errors import ConfigError
-from ..registry import architect_class
-from ..registry import architects as installed
-from ..states import State
+from ..lifecycle.diagram import (
+    Visit,
+    lifecycle_dot,
+    lifecycle_mermaid,
+    svg,
+)
+from ..lifecycle.states import State
 from .commands import PictureFormat
 from .output import print_json, print_table
 from .records import reading_run

@@ -13,9 +13,9 @@ import typer
 from ..config import load_task_file
 from ..config.quantities import parse_duration
 from ..errors import FalseworkError, ShutdownFailed
-from ..launcher import BotSettings, Outcome, TaskLauncher
-from ..ledger import Ledger
-from ..states import FINAL
+from ..launch.launcher import BotSettings, Outcome, TaskLauncher
+from ..ledger.ledger import Ledger
+from ..lifecycle.states import FINAL
 from ..work.submissions import FILE_NAME
 from . import signals
 from .exits import Interrupted, StillStanding, told

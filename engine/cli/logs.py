@@ -8,11 +8,11 @@ from collections import deque
 from pathlib import Path
 
 from ..errors import FalseworkError
-from ..ledger import Ledger, RunRecord
+from ..launch.takeover import run_of, settings_of
+from ..ledger.ledger import Ledger, RunRecord
+from ..lifecycle.states import FINAL
 from ..report import Reporter
-from ..run import LOG_FILE as KEPT
-from ..states import FINAL
-from ..takeover import run_of, settings_of
+from ..run.run import LOG_FILE as KEPT
 from .records import reading_run
 
 FILE_NAME = "router.log"

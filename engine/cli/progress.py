@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+from ..lifecycle.states import State
 from ..report import Reporter
-from ..states import State
 from ..work.assignments import Counts
 
 BETWEEN_COUNTS = 1.0

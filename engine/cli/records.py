@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ..directories import home, home_location
 from ..errors import ConfigError, Problem
-from ..ledger import Ledger, RunRecord
+from ..ledger.ledger import Ledger, RunRecord
 
 LEDGER_VARIABLE = "FALSEWORK_LEDGER"
 FILE_NAME = "ledger.db"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..errors import ConfigError, Problem
-from ..launcher import Outcome
-from ..ledger import Ledger, RunRecord
-from ..recovery import Collected
-from ..recovery import collect as collect_run
-from ..recovery import resume as resume_run
-from ..states import FINAL
-from ..takeover import settings_of
+from ..launch.launcher import Outcome
+from ..launch.recovery import Collected
+from ..launch.recovery import collect as collect_run
+from ..launch.recovery import resume as resume_run
+from ..launch.takeover import settings_of
+from ..ledger.ledger import Ledger, RunRecord
+from ..lifecycle.states import FINAL
 from . import signals
 from .launch import see_it_through
 from .output import print_json

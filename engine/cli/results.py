@@ -10,7 +10,12 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TextIO
 
-from ..export import Row, export_rows, write_csv, write_jsonl
+from ..work.export import (
+    Row,
+    export_rows,
+    write_csv,
+    write_jsonl,
+)
 from .commands import SubmissionKind, TableFormat
 from .records import reading_run
 

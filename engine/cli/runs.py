@@ -7,9 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ..diagram import spoken
-from ..ledger import Ledger, Ownership, RunRecord, Standing
-from ..states import FINAL
+from ..ledger.ledger import (
+    Ledger,
+    Ownership,
+    RunRecord,
+    Standing,
+)
+from ..lifecycle.diagram import spoken
+from ..lifecycle.states import FINAL
 from ..work.submissions import read
 from .output import iso_time, local_time, print_aligned, print_json, print_table
 from .progress import printable

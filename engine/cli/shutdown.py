@@ -7,10 +7,10 @@ import os
 import signal
 
 from ..errors import ConfigError, FalseworkError, Problem, ShutdownFailed
-from ..ledger import Ledger, RunRecord, RunTakenOver
-from ..recovery import take_down
-from ..states import FINAL
-from ..takeover import settings_of
+from ..launch.recovery import take_down
+from ..launch.takeover import settings_of
+from ..ledger.ledger import Ledger, RunRecord, RunTakenOver
+from ..lifecycle.states import FINAL
 from . import signals
 from .exits import Interrupted
 from .output import print_json

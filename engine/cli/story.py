@@ -8,10 +8,16 @@ from heapq import merge
 from itertools import pairwise
 from operator import attrgetter
 
-from ..architect import Resource
-from ..diagram import Visit
-from ..ledger import Ledger, Ownership, RunRecord, Standing, Step
-from ..states import FINAL, INITIAL, State
+from ..contract.architect import Resource
+from ..ledger.ledger import (
+    Ledger,
+    Ownership,
+    RunRecord,
+    Standing,
+    Step,
+)
+from ..lifecycle.diagram import Visit
+from ..lifecycle.states import FINAL, INITIAL, State
 from .output import local_time
 from .records import is_owner_alive
 
@@ -136,7 +142,7 @@ def _named(resource: Resource) -> str:
 
 
 def _what_is_next(run: RunRecord) -> Iterator[str]:
-    from ..recovery import SERVED  # slow to import, and only `show` needs it, where something stands
+    from ..launch.recovery import SERVED  # slow to import, and only `show` needs it, where something stands
     from .waydown import finishing
 
     alive = is_owner_alive(run)

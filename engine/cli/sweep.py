@@ -11,9 +11,9 @@ from typing import NoReturn
 import typer
 
 from ..errors import ConfigError, FalseworkError, Problem, ShutdownFailed
-from ..ledger import Ledger, RunRecord
-from ..strays import Stray, end_stray, find_strays
-from ..sweeper import Sweeper, Swept, Verdict
+from ..launch.strays import Stray, end_stray, find_strays
+from ..launch.sweeper import Sweeper, Swept, Verdict
+from ..ledger.ledger import Ledger, RunRecord
 from . import signals
 from .exits import Exit
 from .output import print_json

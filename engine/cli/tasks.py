@@ -14,8 +14,8 @@ from pathlib import Path
 from ..config import TASK_FILE, TaskFile, load_task_file
 from ..config.checks import nearest_name
 from ..config.units import load_units
+from ..contract.registry import architect_class
 from ..errors import ConfigError, Problem
-from ..registry import architect_class
 from ..work.hook import Hook
 from .commands import Example
 from .output import print_aligned

@@ -16,8 +16,13 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from ..diagram import spoken
-from ..states import FAILURES, SETTLED, WORK, State
+from ..lifecycle.diagram import spoken
+from ..lifecycle.states import (
+    FAILURES,
+    SETTLED,
+    WORK,
+    State,
+)
 from .progress import Progress, printable, told_counts
 
 FRAMES_PER_SECOND = 8

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import NoReturn
 
-from ..cancellation import SETTLE_TIMEOUT
 from ..errors import FalseworkError
-from ..farewell import LONGEST
-from ..ledger import Ledger
-from ..serving import FAREWELL_TIMEOUT
-from ..states import FINAL, State
+from ..launch.farewell import LONGEST
+from ..launch.serving import FAREWELL_TIMEOUT
+from ..ledger.ledger import Ledger
+from ..lifecycle.states import FINAL, State
+from ..run.cancellation import SETTLE_TIMEOUT
 from .exits import Exit
 from .output import local_time
 from .progress import Progress

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from marshmallow import Schema, ValidationError
 
+from ..contract.registry import architect_class
 from ..directories import check_static_directory
 from ..errors import ConfigError, Problem
-from ..registry import architect_class
 from ..wording import found
 from .checks import check_hook, check_json, check_name, check_units
 from .document import Document, KeyPath

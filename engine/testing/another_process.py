@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..architect import Architect, Resource, Site
 from ..config import TASK_FILE
 from ..config.units import UNITS_FILE
+from ..contract.architect import Architect, Resource, Site
+from ..contract.registry import GROUP
 from ..directories import write_secret
-from ..ledger import Ledger, RunRecord
-from ..owner import Owner
-from ..registry import GROUP
-from ..states import State
-from ..takeover import TOKEN
+from ..launch.takeover import TOKEN
+from ..ledger.ledger import Ledger, RunRecord
+from ..ledger.owner import Owner
+from ..lifecycle.states import State
 
 NAME = "contract"
 """What the architect on trial is called in that process."""

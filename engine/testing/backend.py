@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 import pytest_asyncio
 
-from ..architect import Architect, Site
 from ..config.fields import schema_for
+from ..contract.architect import Architect, Site
 from .journal import Key
 from .trial import Trial
 

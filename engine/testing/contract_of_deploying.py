@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from ..architect import Resource
+from ..contract.architect import Resource
 from ..errors import ArchitectError, LedgerError
 from .backend import Backend
 from .journal import Key, key_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..architect import Presence, Resource
+from ..contract.architect import Presence, Resource
 from .backend import Backend
 from .trial import Trial
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ..bundle import Bundle
+from ..contract.bundle import Bundle
 from ..errors import ConfigError
 from .backend import Backend, args_of
 from .cuts import cut_off, spread, waits_of

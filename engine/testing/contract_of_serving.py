@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from ..architect import Presence, Site
+from ..contract.architect import Presence, Site
 from ..errors import ChannelError
 from .backend import Backend
 from .cuts import cut_off, spread, waits_of

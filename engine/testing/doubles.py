@@ -6,11 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...router.protocol import Envelope
-from ..architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
-from ..bundle import Bundle
-from ..channel import Channel
+from ...router.wire.protocol import Envelope
+from ..channel.channel import Channel
 from ..config import TaskArgs
+from ..contract.architect import (
+    Architect,
+    ArchitectArgs,
+    Guarantees,
+    Leftover,
+    Presence,
+    Resource,
+    Site,
+)
+from ..contract.bundle import Bundle
 
 SERVER = "server"
 """The kind of the one resource of an InMemoryArchitect's run; the run's id is its name."""

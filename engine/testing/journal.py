@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
-from ..architect import Resource, Site
+from ..contract.architect import Resource, Site
 from ..errors import ArchitectError, LedgerError
 
 Key = tuple[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..architect import Site
+from ..contract.architect import Site
 from ..errors import ArchitectError, TransientError
 from .doubles import SERVER, InMemoryArchitect
 

@@ -10,10 +10,10 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
-from ...router import protocol as wire
-from ...router.protocol import Envelope, Packet
-from ..architect import Architect, Site
-from ..channel import Channel
+from ...router.wire import protocol as wire
+from ...router.wire.protocol import Envelope, Packet
+from ..channel.channel import Channel
+from ..contract.architect import Architect, Site
 
 
 class Reception:

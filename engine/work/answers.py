@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...router import protocol as wire
-from ...router.protocol import Envelope
-from ..channel import Channel, PacketTooLarge
+from ...router.wire import protocol as wire
+from ...router.wire.protocol import Envelope
+from ..channel.channel import Channel, PacketTooLarge
 from ..report import Reporter
 
 REASONS = {

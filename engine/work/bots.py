@@ -22,8 +22,8 @@ from uuid import UUID
 import aiohttp
 import msgspec
 
-from ...router import protocol as wire
-from ...router.protocol import Packet, decode_frame
+from ...router.wire import protocol as wire
+from ...router.wire.protocol import Packet, decode_frame
 from ..errors import FalseworkError
 from .assignments import WAITING
 from .hook import Hook

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
-from ...router import protocol as wire
-from ...router.protocol import Packet
-from ..channel import Channel
+from ...router.wire import protocol as wire
+from ...router.wire.protocol import Packet
+from ..channel.channel import Channel
 from ..config import TaskArgs
 from ..report import Reporter
 from .answers import Answers

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from ...router.protocol import Packet, UploadedFile
-from ..download import FileMissing
+from ...router.wire.protocol import Packet, UploadedFile
+from ..channel.download import FileMissing
 from ..errors import ChannelError
 from ..report import Reporter
 from .submissions import Kind, StoredFile, StoreFailed, Submission, Submissions

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from ...router.journal import Journal, JournalDamaged
+from ...router.wire.journal import Journal, JournalDamaged
 from ..errors import FalseworkError
 from .assignments import AlreadySubmitted, Assignment, Assignments, Counts, NothingFor
 from .submissions import StoreDamaged, StoreFailed

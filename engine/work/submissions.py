@@ -17,9 +17,14 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from ...router.journal import Journal, JournalDamaged, read_records, sync_directory
+from ...router.wire.journal import (
+    Journal,
+    JournalDamaged,
+    read_records,
+    sync_directory,
+)
 from ..errors import FalseworkError
-from ..json_line import one_line
+from .json_line import one_line
 
 FILE_NAME = "submissions.jsonl"
 LARGE = 1 << 20

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from falsework.architects import child, process
-from falsework.architects.child import StartedProcess
-from falsework.architects.local import PROCESS, LocalArchitect, LocalArgs
-from falsework.engine.architect import Presence, Site
+from falsework.architects.local.architect import PROCESS, LocalArchitect, LocalArgs
+from falsework.architects.machine import child, process
+from falsework.architects.machine.child import StartedProcess
 from falsework.engine.config import TaskArgs
+from falsework.engine.contract.architect import Presence, Site
 
 DOUBLES = Path(__file__).parent / "doubles"
 TOKEN = "a-token-that-nobody-may-see"

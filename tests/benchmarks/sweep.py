@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 
 import psutil
-from falsework.architects import process
-from falsework.engine.architect import Resource
-from falsework.engine.ledger import Ledger, RunRecord, Step
-from falsework.engine.owner import Owner
-from falsework.engine.states import State, Trigger
+from falsework.architects.machine import process
+from falsework.engine.contract.architect import Resource
+from falsework.engine.ledger.ledger import Ledger, RunRecord, Step
+from falsework.engine.ledger.owner import Owner
+from falsework.engine.lifecycle.states import State, Trigger
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "question"
 FALSEWORK = str(Path(sys.executable).with_name("falsework"))

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import pytest
 import pytest_asyncio
-from falsework.architects.node_binary import Node, NodeMissing, find_node
-from falsework.architects.node_dependencies import PLACE
+from falsework.architects.shipping.node_binary import Node, NodeMissing, find_node
+from falsework.architects.shipping.node_dependencies import PLACE
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from ..browser.conftest import FLAGS, NAMES

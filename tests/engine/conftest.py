@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from falsework.engine.registry import GROUP
+from falsework.engine.contract.registry import GROUP
 
 from .task_files import Write
 

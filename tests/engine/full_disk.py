@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from falsework.router.journal import Journal
+from falsework.router.wire.journal import Journal
 
 
 @contextmanager

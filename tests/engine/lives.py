@@ -13,14 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from falsework.engine.architect import Architect, Site
-from falsework.engine.bundle import Bundle
 from falsework.engine.config import DeployArgs, LifecycleArgs, ShutdownArgs
+from falsework.engine.contract.architect import Architect, Site
+from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import FalseworkError
-from falsework.engine.ledger import Ledger, RunRecord
-from falsework.engine.owner import Owner
-from falsework.engine.run import Run
-from falsework.engine.states import FAILURES, State
+from falsework.engine.ledger.ledger import Ledger, RunRecord
+from falsework.engine.ledger.owner import Owner
+from falsework.engine.lifecycle.states import FAILURES, State
+from falsework.engine.run.run import Run
 from falsework.engine.testing import BrokenArchitect, ImmortalServer, InMemoryArchitect
 
 AT_ONCE = LifecycleArgs(

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from falsework.engine.channel import WebSocketChannel
+from falsework.engine.channel.channel import WebSocketChannel
+from falsework.engine.channel.download import download
 from falsework.engine.config import TaskArgs
-from falsework.engine.download import download
 from falsework.engine.report import Reporter
 from falsework.engine.work.assignments import Assignments, Counts
 from falsework.engine.work.foreman import Foreman

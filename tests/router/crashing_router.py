@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from falsework.router import __main__ as command
-from falsework.router import outbox, server, serving
+from falsework.router.door import outbox, server
+from falsework.router.process import serving
 
 COMPACT_ABOVE = 700
 """Bytes; low, so that the outbox starts afresh in the middle of a story."""

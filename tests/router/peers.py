@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import msgspec
-from falsework.router.protocol import Packet
+from falsework.router.wire.protocol import Packet
 
 
 class RecordingPeer:

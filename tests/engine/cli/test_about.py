@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from falsework.engine.cli.commands import app
-from falsework.engine.diagram import lifecycle_mermaid
+from falsework.engine.lifecycle.diagram import lifecycle_mermaid
 from typer.testing import CliRunner, Result
 
 from .conftest import COMMAND, QUESTION, Falsework

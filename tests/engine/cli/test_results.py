@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from falsework.engine.cli.commands import app
 from falsework.engine.cli.records import open_ledger
-from falsework.engine.ledger import RunRecord
-from falsework.engine.owner import Owner
+from falsework.engine.ledger.ledger import RunRecord
+from falsework.engine.ledger.owner import Owner
 from falsework.engine.work.submissions import Kind, Submission, Submissions
 from typer.testing import CliRunner, Result
 

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from falsework.engine.architect import Resource
 from falsework.engine.cli.commands import app
 from falsework.engine.cli.records import open_ledger
-from falsework.engine.ledger import RunRecord, Step
-from falsework.engine.owner import Owner
-from falsework.engine.states import TABLE, State, Trigger
+from falsework.engine.contract.architect import Resource
+from falsework.engine.ledger.ledger import RunRecord, Step
+from falsework.engine.ledger.owner import Owner
+from falsework.engine.lifecycle.states import TABLE, State, Trigger
 from typer.testing import CliRunner, Result
 
 from .conftest import QUESTION, Falsework, UnderWay

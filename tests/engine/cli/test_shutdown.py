@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from falsework.engine.cli.records import open_ledger
-from falsework.engine.ledger import RunRecord
-from falsework.engine.owner import Owner
+from falsework.engine.ledger.ledger import RunRecord
+from falsework.engine.ledger.owner import Owner
 
 from .conftest import COMMAND, HEEDING_SIGNALS, QUESTION, Falsework, UnderWay, runs
 

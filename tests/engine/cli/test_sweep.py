@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 from falsework.engine.cli.records import open_ledger
-from falsework.engine.ledger import RunRecord
-from falsework.engine.owner import Owner
+from falsework.engine.ledger.ledger import RunRecord
+from falsework.engine.ledger.owner import Owner
 
 from ..launching import processes_of, write_task
 from .conftest import COMMAND, HEEDING_SIGNALS, Falsework, UnderWay

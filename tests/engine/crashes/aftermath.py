@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from falsework.architects import process
-from falsework.architects.address import run_id_at, url_of
-from falsework.engine.architect import Resource
-from falsework.engine.ledger import Ledger
-from falsework.engine.states import FINAL, INITIAL, WORK, State, Trigger
-from falsework.engine.sweeper import REASON
+from falsework.architects.machine import process
+from falsework.architects.machine.address import run_id_at, url_of
+from falsework.engine.contract.architect import Resource
+from falsework.engine.launch.sweeper import REASON
+from falsework.engine.ledger.ledger import Ledger
+from falsework.engine.lifecycle.states import (
+    FINAL,
+    INITIAL,
+    WORK,
+    State,
+    Trigger,
+)
 from falsework.engine.work.submissions import read
 
 from .crowd import NAMES, PICTURE, WITH_A_FILE, Crowd, text_of

@@ -21,10 +21,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from falsework.engine import run
-from falsework.engine.architect import Architect
-from falsework.engine.ledger_database import Database
-from falsework.router.journal import Journal
+from falsework.engine.contract.architect import Architect
+from falsework.engine.ledger.database import Database
+from falsework.engine.run import run
+from falsework.router.wire.journal import Journal
 from sqlalchemy.engine.default import DefaultDialect
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy.dialects.sqlite
 import uvloop
 from crash_points import CrashPoints
-from falsework.architects.local import LocalArchitect
+from falsework.architects.local.architect import LocalArchitect
 from falsework.engine.cli import commands, launch, main, recover, sweep
 from falsework.engine.cli.progress import Progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from falsework.engine.recovery import SERVED
+from falsework.engine.launch.recovery import SERVED
 
 from .aftermath import assert_seen_to, look
 from .crowd import Crowd

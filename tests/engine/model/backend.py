@@ -12,10 +12,18 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
-from falsework.engine.architect import Architect, ArchitectArgs, Guarantees, Leftover, Presence, Resource, Site
-from falsework.engine.bundle import Bundle
-from falsework.engine.channel import Channel
+from falsework.engine.channel.channel import Channel
 from falsework.engine.config import TaskArgs
+from falsework.engine.contract.architect import (
+    Architect,
+    ArchitectArgs,
+    Guarantees,
+    Leftover,
+    Presence,
+    Resource,
+    Site,
+)
+from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import ArchitectError, ConnectFailed, ShutdownFailed, TransientError
 from falsework.engine.testing import IdleArgs, IdleChannel
 

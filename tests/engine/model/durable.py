@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from falsework.engine import ledger_tables as tables
 from falsework.engine.errors import LedgerError
-from falsework.engine.ledger_database import Database, Write
+from falsework.engine.ledger import tables as tables
+from falsework.engine.ledger.database import Database, Write
 from sqlalchemy.engine import Row
 
 from .processes import this_process

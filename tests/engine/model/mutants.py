@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from falsework.engine.architect import Presence, Resource, Site
+from falsework.engine.contract.architect import Presence, Resource, Site
 from falsework.engine.errors import ArchitectError, ShutdownFailed
-from falsework.engine.limit import Limit
-from falsework.engine.run import Run
-from falsework.engine.states import Trigger
+from falsework.engine.lifecycle.states import Trigger
+from falsework.engine.run.limit import Limit
+from falsework.engine.run.run import Run
 
 from .backend import SimulatedArchitect
 

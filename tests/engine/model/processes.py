@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
-from falsework.engine.owner import Owner
-from falsework.engine.run import Run
+from falsework.engine.ledger.owner import Owner
+from falsework.engine.run.run import Run
 
 from .clock import JumpingLoop
 

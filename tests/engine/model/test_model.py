@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import pytest
-from falsework.engine.states import FINAL, State
+from falsework.engine.lifecycle.states import FINAL, State
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 

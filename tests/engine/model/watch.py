@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from falsework.engine.errors import FalseworkError
-from falsework.engine.states import FINAL, INITIAL, TABLE, State, Transition, Trigger
+from falsework.engine.lifecycle.states import (
+    FINAL,
+    INITIAL,
+    TABLE,
+    State,
+    Transition,
+    Trigger,
+)
 
 from .processes import Process, this_process
 

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 from falsework.engine.work.answers import REASONS
 from falsework.engine.work.submissions import Submission
-from falsework.router import protocol as wire
-from falsework.router.protocol import Packet
+from falsework.router.wire import protocol as wire
+from falsework.router.wire.protocol import Packet
 
 from ..full_disk import full_disk
 from ..serving import Worker, soon

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from falsework.engine.download import FileMissing
+from falsework.engine.channel.download import FileMissing
 from falsework.engine.errors import ChannelError
 from falsework.engine.work import intake as intakes
 from falsework.engine.work.intake import MOST_AT_ONCE, Intake, Sender
 from falsework.engine.work.submissions import StoreFailed, Submission, Submissions, read
-from falsework.router.protocol import Packet, UploadedFile
+from falsework.router.wire.protocol import Packet, UploadedFile
 
 from ..full_disk import full_disk
 from ..workshop import Listener

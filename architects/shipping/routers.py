@@ -1,0 +1,146 @@
+"""The routers that can be shipped: what each one's bundle holds, and the command that starts it there.
+
+All take the same flags, so that what an architect says to one it can say to the other. Another router is another `ship_…`
+here, another word in `LocalArgs.router`, and another row in tests/router/router_process.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from falsework.engine.config.quantities import format_duration
+from falsework.engine.contract.architect import Site
+from falsework.engine.contract.bundle import Bundle
+from falsework.engine.contract.copying import copy_tree
+from falsework.engine.errors import PrepareFailed
+from falsework.engine.run.cancellation import uncancelled
+
+from ..local.replica import DATA, Replica, data_flag
+from ..machine.mark import RUN_ID
+from .node_binary import Node, NodeMissing, find_node
+from .node_dependencies import (
+    MODULES,
+    install,
+    link_tree,
+    what_runs,
+)
+from .router_limits import read_limits
+
+if TYPE_CHECKING:
+    from ..local.architect import LocalArgs
+
+PYTHON_SOURCE = Path(str(files("falsework.router")))
+NODE_SOURCE = PYTHON_SOURCE / "node"
+CLIENT_SOURCE = PYTHON_SOURCE / "client"
+"""falsework.js, which both routers serve."""
+OF_DEVELOPERS = (MODULES, "tsconfig.json")
+"""What lies beside the Node router where it is worked on."""
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What is made into a bundle: the directory that becomes `router/`, without some of its entries, and how it is started.
+
+    `start` is a command, to be run in the bundle; `environment` names the variables that it needs. What `adds` names comes
+    into `router/` from elsewhere, as do the packages that are installed in `modules`.
+    """
+
+    router: str
+    source: Path
+    start: Sequence[str]
+    leaves_out: Sequence[str] = ()
+    environment: Sequence[str] = (RUN_ID,)
+    adds: Mapping[str, Path] = field(default_factory=dict)
+    modules: Path | None = None
+
+
+async def ship_python(site: Site, source: Path, leaves_out: Sequence[str]) -> Bundle:
+    """The bundle of the router written in Python; its packages are those of the interpreter that runs it."""
+    args: LocalArgs = site.args
+    start = (args.python or sys.executable, "-m", "router", "--static", "static")
+    return await bundled(site, Shipment("python", source, start, leaves_out))
+
+
+async def ship_node(site: Site) -> Bundle:
+    """The bundle of the router written for Node, its packages in it; they are installed the first time. Raises PrepareFailed."""
+    node, modules = await node_and_modules(site)
+    start = (str(node.program), "router/server.js", "--static", "static")
+    shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, adds={"client": CLIENT_SOURCE}, modules=modules)
+    return await bundled(site, shipment)
+
+
+async def node_and_modules(site: Site) -> tuple[Node, Path]:
+    """The Node of this machine, and the packages that it has installed for the router. Raises PrepareFailed."""
+    try:
+        node = await asyncio.to_thread(find_node, site.args.node)
+    except NodeMissing as error:
+        raise PrepareFailed(str(error)) from error
+    return node, await install(NODE_SOURCE, node, run_id=site.run_id, log=site.log, keeps=what_runs)
+
+
+async def bundled(site: Site, shipment: Shipment) -> Bundle:
+    """The same in a thread, and to its end: whoever is cancelled meanwhile may prepare again at once."""
+    return await uncancelled(asyncio.to_thread(make_bundle, site, shipment))
+
+
+def make_bundle(site: Site, shipment: Shipment) -> Bundle:
+    """The bundle of a run, which replaces one that was there before. Raises BundleError, PrepareFailed."""
+    bundle = Bundle.make(
+        site.directory,
+        site.run_id,
+        router=shipment.router,
+        router_source=shipment.source,
+        router_leaves_out=shipment.leaves_out,
+        start=shipment.start,
+        environment=shipment.environment,
+        static=Path(site.task.static),
+        task_config={**site.task.config, "task_name": site.task.name},
+    )
+    router = bundle.directory / "router"
+    try:
+        for name, source in shipment.adds.items():
+            copy_tree(source, router / name)
+        if shipment.modules is not None:
+            link_tree(shipment.modules, router / MODULES)
+    except OSError as error:
+        raise PrepareFailed(f"the bundle of run {site.run_id} cannot be made: {error}") from error
+    return bundle
+
+
+def router_command(start: Sequence[str], site: Site, token_file: Path, replica: Replica | None = None) -> list[str]:
+    """The start command with what belongs to this run and this machine. The token itself is never on a command line.
+
+    `replica` is the router that is started, where that matters; else the only one.
+    """
+    args: LocalArgs = site.args
+    return [
+        *start,
+        data_flag(replica.data if replica is not None else site.directory / DATA),
+        f"--port={args.port if replica is None or replica.number == 1 else 0}",
+        f"--host={args.host}",
+        f"--run-id={site.run_id}",
+        f"--token-file={token_file.resolve()}",
+        f"--lease={format_duration(site.lease)}",
+        f"--grace={format_duration(site.grace)}",
+        f"--outbox={args.outbox}",
+        *(["--restart"] if args.restart == "on-failure" else []),
+        *(f"--{name}={format_duration(limit)}" for name, limit in own_limits(site) if limit is not None),
+        *(f"--frame-ancestors={origin}" for origin in args.frame_ancestors),
+        *([f"--csp={args.content_security_policy}"] if args.content_security_policy else []),
+        *(f"--limit={name}={value}" for name, value in read_limits(args.limits).items()),
+    ]
+
+
+def own_limits(site: Site) -> tuple[tuple[str, float | None], ...]:
+    """What the launcher keeps, and the server too, should there be no launcher any more.
+
+    Of several routers none is told when the run is idle: one that has no workers says nothing of the others.
+    """
+    idle_timeout = site.idle_timeout if site.args.replicas == 1 else None
+    return ("idle-timeout", idle_timeout), ("max-lifetime", site.max_lifetime)
