@@ -14,7 +14,7 @@ from .task_files import Write
 HARBOUR = """
 from dataclasses import dataclass, field
 from pathlib import Path
-from falsework.engine.architect import Architect, ArchitectArgs
+from falsework.engine.contract.architect import Architect, ArchitectArgs
 @dataclass(frozen=True)
 class HarbourArgs(ArchitectArgs):
     port: int = field(default=0, metadata={"min": 0, "max": 65535})

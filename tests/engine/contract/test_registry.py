@@ -11,7 +11,7 @@ from falsework.engine.errors import ConfigError
 
 ARCHITECT = """
 from dataclasses import dataclass
-from falsework.engine.architect import Architect, ArchitectArgs
+from falsework.engine.contract.architect import Architect, ArchitectArgs
 @dataclass(frozen=True)
 class Args(ArchitectArgs):
     port: int = 0

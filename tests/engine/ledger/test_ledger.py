@@ -31,9 +31,9 @@ FAIL = Step(6.0, Trigger.FAILED, State.PREPARING, State.PREPARE_FAILED, "", "it 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from falsework.engine.architect import Resource
-from falsework.engine.ledger import Ledger, RunRecord
-from falsework.engine.owner import Owner
+from falsework.engine.contract.architect import Resource
+from falsework.engine.ledger.ledger import Ledger, RunRecord
+from falsework.engine.ledger.owner import Owner
 
 async def write(file, name, count):
     ledger = Ledger.at(Path(file))

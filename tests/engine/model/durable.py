@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from falsework.engine.errors import LedgerError
-from falsework.engine.ledger import tables as tables
+from falsework.engine.ledger import tables
 from falsework.engine.ledger.database import Database, Write
 from sqlalchemy.engine import Row
 
