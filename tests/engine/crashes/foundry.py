@@ -101,9 +101,13 @@ async def foundry_at(directory: Path) -> AsyncIterator[Foundry]:
 
 async def installed(home: Path, *arguments: str) -> Ended:
     """The command as a user has it: the installed one, started afresh."""
+    return await end_of(home, COMMAND, *arguments)
+
+
+async def end_of(home: Path, *command: str | Path) -> Ended:
+    """How a command of this home ends, which is started afresh."""
     process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        *arguments,
+        *command,
         env={**os.environ, "FALSEWORK_HOME": str(home)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
