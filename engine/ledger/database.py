@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 
 from ..errors import LedgerError
-from .tables import SCHEMA, about, metadata
+from .additions import bring_up_to_date
+from .tables import SCHEMA
 
 Write = Callable[[Connection], None]
 
@@ -72,21 +73,17 @@ class Database:
         return sa.create_engine(self._url, **options)
 
     def _prepare_schema(self) -> None:
-        """Make the tables where there are none. Raises LedgerError, and makes nothing, for a ledger of another schema."""
+        """Have the tables there, with all that belongs into them. Raises LedgerError, and changes nothing, for a ledger that a
+        later falsework made or added to: what that enters may mean something else here."""
         try:
             with self._writer.begin() as connection:
-                is_new = not sa.inspect(connection).has_table(about.name)
-                schema = SCHEMA if is_new else connection.scalar(sa.select(about.c.schema)) or 0
-                if schema == SCHEMA:
-                    metadata.create_all(connection)  # also a table that an earlier ledger of this schema lacks
-                if is_new:
-                    connection.execute(about.insert().values(schema=SCHEMA))
+                schema = bring_up_to_date(connection)
         except sa.exc.SQLAlchemyError as error:
             raise self._translated(error) from error
         if schema != SCHEMA:
             raise LedgerError(
                 f"the ledger {self._where} has schema {schema}, this falsework reads {SCHEMA}: "
-                "use the version that made it"
+                "use the version that made it, or a later one; nothing was changed"
             )
 
     @property

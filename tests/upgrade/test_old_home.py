@@ -10,8 +10,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from falsework.engine.recovery import SERVED
-from falsework.engine.sweeper import REASON as SWEPT
+from falsework.engine.launch.recovery import SERVED
+from falsework.engine.launch.sweeper import REASON as SWEPT
 
 from ..engine.cli.conftest import UnderWay
 from ..engine.crashes.aftermath import assert_seen_to, look

@@ -14,13 +14,9 @@ from typing import Any
 import pytest
 from falsework.engine.contract.architect import Resource
 from falsework.engine.errors import LedgerError
-from falsework.engine.ledger.ledger import (
-    Ledger,
-    RunRecord,
-    RunTakenOver,
-    Step,
-)
+from falsework.engine.ledger.ledger import Ledger, RunRecord, RunTakenOver, Step
 from falsework.engine.ledger.owner import Owner
+from falsework.engine.ledger.tables import SCHEMA, metadata
 from falsework.engine.lifecycle.states import State, Trigger
 
 from ..lives import held
@@ -28,6 +24,17 @@ from ..lives import held
 OWNER = Owner("here", 1, 2.0)
 PREPARE = Step(5.0, Trigger.PREPARE, State.CONFIGURED, State.PREPARING, "because")
 FAIL = Step(6.0, Trigger.FAILED, State.PREPARING, State.PREPARE_FAILED, "", "it broke")
+SCHEMAS = {
+    1: {
+        "about": "schema",
+        "runs": "run_id state architect directory task_file overrides url epoch owner_host owner_pid owner_started heartbeat "
+        "started ended",
+        "transitions": "id run_id at trigger source dest reason error",
+        "resources": "id run_id kind name facts announced gone",
+        "owners": "id run_id host pid started since last_heard",
+    }
+}
+"""What the tables of each schema hold."""
 WRITER = """
 import asyncio, sys
 from pathlib import Path
@@ -396,6 +403,12 @@ async def test_a_ledger_of_another_schema_is_left_alone(file: Path) -> None:
     with sqlite3.connect(file) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("about",)]
     other.close()
+
+
+def test_the_number_of_the_schema_stands_for_what_the_tables_hold() -> None:
+    """Who adds to the tables raises SCHEMA, and enters here what they hold now: an older falsework has nothing else to go by."""
+    held = {table.name: " ".join(table.columns.keys()) for table in metadata.tables.values()}
+    assert (SCHEMA, held) == (max(SCHEMAS), SCHEMAS[max(SCHEMAS)])
 
 
 def test_a_file_that_is_no_ledger_is_said_to_be_so(file: Path) -> None:
