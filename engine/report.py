@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from .counts import Counts
 from .lifecycle.states import State
-from .work.assignments import Counts
 
 log = logging.getLogger("falsework")
 

@@ -43,7 +43,7 @@ from .rows import HerokuApp
 from .start import EXPIRES, destruct_variables
 
 if TYPE_CHECKING:
-    from falsework.engine.config import TaskArgs
+    from falsework.engine.settings.sections import TaskArgs
 
 LOOKS_AT_ONCE = 8
 """Apps that are asked for their mark at the same time."""

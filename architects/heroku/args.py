@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from falsework.engine.config.fields import Duration
 from falsework.engine.contract.architect import ArchitectArgs
+from falsework.engine.settings.fields import Duration
 from falsework.router.wire.protocol import check_policy
 
 from ..shipping.router_limits import check_frame_ancestors, read_limits

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
-from falsework.engine.run.cancellation import uncancelled
+from falsework.engine.contract.cancellation import uncancelled
 
 from .api import HerokuApi
 from .errors import BuildFailed, Unanswered

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from falsework.engine.config.quantities import format_duration
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
+from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.errors import PrepareFailed
-from falsework.engine.run.cancellation import uncancelled
+from falsework.engine.settings.quantities import format_duration
 
 from ..machine.mark import RUN_ID
 from ..shipping.node_binary import Node

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from falsework.engine.contract.architect import Resource, Site
+from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.errors import DeployFailed
-from falsework.engine.run.cancellation import uncancelled
 
 from .api import HerokuApi
 from .args import HerokuArgs

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from falsework.engine.channel.channel import Channel, WebSocketChannel
-from falsework.engine.config.fields import Duration
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -36,6 +35,7 @@ from falsework.engine.errors import (
     Problem,
     ShutdownFailed,
 )
+from falsework.engine.settings.fields import Duration
 from falsework.router.wire.protocol import check_policy
 
 from ..machine import child, process
@@ -77,7 +77,7 @@ from .start import (
 )
 
 if TYPE_CHECKING:
-    from falsework.engine.config import TaskArgs
+    from falsework.engine.settings.sections import TaskArgs
 
 ANSWER_LIMIT = 5.0
 """Seconds for a server on this machine to answer one request, however busy the machine is."""

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from falsework.engine.config.quantities import format_duration
 from falsework.engine.contract.architect import Site
 from falsework.engine.errors import DeployFailed, TransientError
+from falsework.engine.settings.quantities import format_duration
 
 from ..machine.address import run_id_at, url_of
 from ..machine.child import NeverReady, StartedProcess

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from falsework.engine.channel.channel import Channel
 from falsework.engine.channel.download import FileMissing
-from falsework.engine.config.fields import Duration
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -27,9 +26,10 @@ from falsework.engine.contract.architect import (
     Site,
 )
 from falsework.engine.contract.bundle import Bundle
+from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed
 from falsework.engine.ledger.owner import Owner
-from falsework.engine.run.cancellation import uncancelled
+from falsework.engine.settings.fields import Duration
 
 from ..local.preflight import problems_of_address
 from ..machine.address import run_id_at, url_of
@@ -41,7 +41,7 @@ from .server import MockServer
 from .stage import MockStage, current_stage
 
 if TYPE_CHECKING:
-    from falsework.engine.config import TaskArgs
+    from falsework.engine.settings.sections import TaskArgs
 
 SERVER = "mock server"
 """The kind of the one resource; its name is the run id."""

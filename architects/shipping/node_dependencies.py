@@ -21,9 +21,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.directories import home, home_location
 from falsework.engine.errors import PrepareFailed
-from falsework.engine.run.cancellation import uncancelled
 
 from ..machine.mark import RUN_ID
 from .node_binary import Node

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from falsework.engine.config.quantities import parse_duration, parse_size
+from falsework.engine.settings.quantities import parse_duration, parse_size
 from falsework.router.wire.protocol import Limits, check_frame_ancestor
 
 

@@ -14,12 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from falsework.engine.config.quantities import format_duration
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
+from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.contract.copying import copy_tree
 from falsework.engine.errors import PrepareFailed
-from falsework.engine.run.cancellation import uncancelled
+from falsework.engine.settings.quantities import format_duration
 
 from ..local.replica import DATA, Replica, data_flag
 from ..machine.mark import RUN_ID

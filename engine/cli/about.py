@@ -20,10 +20,9 @@ from ..lifecycle.diagram import (
     svg,
 )
 from ..lifecycle.states import State
-from .commands import PictureFormat
-from .output import print_json, print_table
+from .choices import PictureFormat
+from .output import print_json, print_table, replaced
 from .records import reading_run
-from .results import replaced
 from .story import visits
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from .choices import Example, PictureFormat, SubmissionKind, TableFormat
 from .exits import reported
 
 
@@ -18,36 +18,6 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with reported():
             return super().invoke(ctx)
-
-
-class Example(StrEnum):
-    """The examples that `falsework new` starts from."""
-
-    QUESTION = "question"
-    CAPTION = "caption"
-    CHAT = "chat"
-
-
-class TableFormat(StrEnum):
-    """What results are written as."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-
-
-class PictureFormat(StrEnum):
-    """What a diagram is drawn as."""
-
-    MERMAID = "mermaid"
-    SVG = "svg"
-
-
-class SubmissionKind(StrEnum):
-    """What workers hand in."""
-
-    UNIT = "unit"
-    METADATA = "metadata"
-    ONBOARDING = "onboarding"
 
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A task file, or a directory that holds a task.yaml.")]

@@ -11,16 +11,17 @@ from typing import Any
 import typer
 
 from ..config import load_task_file
-from ..config.quantities import parse_duration
 from ..errors import FalseworkError, ShutdownFailed
 from ..launch.launcher import BotSettings, Outcome, TaskLauncher
 from ..ledger.ledger import Ledger
 from ..lifecycle.states import FINAL
+from ..settings.quantities import parse_duration
 from ..work.submissions import FILE_NAME
 from . import signals
 from .exits import Interrupted, StillStanding, told
-from .progress import Progress, showing
+from .progress import Progress
 from .records import open_ledger
+from .showing import showing
 from .streams import print_if_read
 from .sweep import tidied
 from .tasks import warn_of_ignored

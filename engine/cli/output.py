@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 GAP = "  "
 
@@ -57,3 +60,19 @@ def _draw_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[TextIO]:
+    """A file that takes the place of `path` once it is complete, and is gone if it is not. A device is written to."""
+    device = path.exists() and not path.is_file()
+    target = path if device else path.with_name(f".{path.name}.part")
+    try:
+        with target.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        if not device:
+            os.replace(target, path)
+    finally:
+        if not device:
+            with suppress(OSError):
+                target.unlink(missing_ok=True)

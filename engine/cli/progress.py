@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 import sys
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from pathlib import Path
 
+from ..counts import Counts
 from ..lifecycle.states import State
 from ..report import Reporter
-from ..work.assignments import Counts
 
 BETWEEN_COUNTS = 1.0
 """Seconds between two lines that say where the work stands."""
@@ -95,20 +92,6 @@ class PlainProgress(Progress):
             self.say(told_counts(counts))
 
 
-@contextmanager
-def showing() -> Iterator[Progress]:
-    """Show progress on stderr, with warnings of the libraries and what a task's own code prints among it."""
-    progress = _terminal_progress() or PlainProgress()
-    handler = _Sayer(progress)
-    logging.getLogger().addHandler(handler)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield progress
-    finally:
-        progress.close()
-        logging.getLogger().removeHandler(handler)
-
-
 def told_counts(counts: Counts) -> str:
     """`12 of 40 units, 3 at work`."""
     return f"{counts.done} of {counts.units} units, {counts.agents_open} at work"
@@ -117,22 +100,3 @@ def told_counts(counts: Counts) -> str:
 def printable(text: str) -> str:
     """Text of anybody's, without what would steer the terminal."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-class _Sayer(logging.Handler):
-    """Warnings become lines of the progress."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__(logging.WARNING)
-        self._progress = progress
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._progress.say(self.format(record))
-
-
-def _terminal_progress() -> Progress | None:
-    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-        return None
-    from .terminal import TerminalProgress
-
-    return TerminalProgress()

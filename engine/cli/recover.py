@@ -13,8 +13,9 @@ from ..lifecycle.states import FINAL
 from . import signals
 from .launch import see_it_through
 from .output import print_json
-from .progress import Progress, showing
+from .progress import Progress
 from .records import is_owner_alive, open_ledger, reading_run
+from .showing import showing
 from .waydown import WayDown
 
 

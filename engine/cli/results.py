@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -16,7 +15,8 @@ from ..work.export import (
     write_csv,
     write_jsonl,
 )
-from .commands import SubmissionKind, TableFormat
+from .choices import SubmissionKind, TableFormat
+from .output import replaced
 from .records import reading_run
 
 
@@ -31,22 +31,6 @@ def export(
         with nullcontext(_stdout()) if output is None else replaced(output) as stream:
             write(rows if every else _counted(rows), stream)
             stream.flush()
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[TextIO]:
-    """A file that takes the place of `path` once it is complete, and is gone if it is not. A device is written to."""
-    device = path.exists() and not path.is_file()
-    target = path if device else path.with_name(f".{path.name}.part")
-    try:
-        with target.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        if not device:
-            os.replace(target, path)
-    finally:
-        if not device:
-            with suppress(OSError):
-                target.unlink(missing_ok=True)
 
 
 def _format_of(output: Path | None) -> TableFormat:

@@ -14,8 +14,9 @@ from ..lifecycle.states import FINAL
 from . import signals
 from .exits import Interrupted
 from .output import print_json
-from .progress import Progress, showing
+from .progress import Progress
 from .records import is_owner_alive, open_ledger, reading_run
+from .showing import showing
 from .story import standing
 from .waydown import WayDown, what_stands
 

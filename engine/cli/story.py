@@ -143,7 +143,6 @@ def _named(resource: Resource) -> str:
 
 def _what_is_next(run: RunRecord) -> Iterator[str]:
     from ..launch.recovery import SERVED  # slow to import, and only `show` needs it, where something stands
-    from .waydown import finishing
 
     alive = is_owner_alive(run)
     if alive:
@@ -158,3 +157,8 @@ def _what_is_next(run: RunRecord) -> Iterator[str]:
     if run.state in SERVED:
         yield f"take it up again: falsework resume {run.run_id}"
     yield finishing(run.run_id)
+
+
+def finishing(run_id: str) -> str:
+    """How to finish the job."""
+    return f"finish the job: falsework shutdown {run_id}"

@@ -17,10 +17,11 @@ from ..ledger.ledger import Ledger, RunRecord
 from . import signals
 from .exits import Exit
 from .output import print_json
-from .progress import Progress, showing
+from .progress import Progress
 from .records import open_existing_ledger, open_ledger
+from .showing import showing
 from .signals import Edge, leave_with
-from .waydown import finishing
+from .story import finishing
 
 PATIENCE = 15.0
 """Seconds that a launch waits for what it sweeps before it begins; the rest goes on beside it."""

@@ -12,12 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..config import TASK_FILE, TaskFile, load_task_file
-from ..config.checks import nearest_name
-from ..config.units import load_units
 from ..contract.registry import architect_class
 from ..errors import ConfigError, Problem
+from ..settings.checks import nearest_name
+from ..settings.units import load_units
 from ..work.hook import Hook
-from .commands import Example
+from .choices import Example
 from .output import print_aligned
 
 

@@ -15,7 +15,7 @@ from .exits import Exit
 from .output import local_time
 from .progress import Progress
 from .signals import Edge, leave_with
-from .story import standing
+from .story import finishing, standing
 
 SETTING = "lifecycle.shutdown.timeout"
 
@@ -60,11 +60,6 @@ def what_stands(ledger: Ledger, run_id: str | None) -> list[str]:
     if run_id is None:
         return []
     return [*(f"still standing: {thing}" for thing in _standing(ledger, run_id)), finishing(run_id)]
-
-
-def finishing(run_id: str) -> str:
-    """How to finish the job."""
-    return f"finish the job: falsework shutdown {run_id}"
 
 
 def _standing(ledger: Ledger, run_id: str | None) -> list[str]:

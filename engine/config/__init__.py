@@ -1,10 +1,8 @@
-"""Task files: what may stand in one, and how it becomes values that the engine can trust."""
+"""Reading task files: from YAML and overrides to checked values, with every problem named at once.
+
+What may stand in a file is in settings/; only the launcher and the command line read one.
+"""
 
 from .task_file import TASK_FILE as TASK_FILE
-from .task_file import DeployArgs as DeployArgs
-from .task_file import LifecycleArgs as LifecycleArgs
-from .task_file import ProviderArgs as ProviderArgs
-from .task_file import ShutdownArgs as ShutdownArgs
-from .task_file import TaskArgs as TaskArgs
 from .task_file import TaskFile as TaskFile
 from .task_file import load_task_file as load_task_file

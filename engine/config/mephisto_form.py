@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Problem
+from ..settings.checks import nearest_name
 from ..wording import found
-from .checks import nearest_name
 from .document import Document, KeyPath, dotted
 from .overrides import COMMAND_LINE
 

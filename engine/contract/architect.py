@@ -18,7 +18,7 @@ from ..channel.channel import Channel, WebSocketChannel
 from ..channel.download import download
 
 if TYPE_CHECKING:
-    from ..config import TaskArgs
+    from ..settings.sections import TaskArgs
     from .bundle import Bundle
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from ..config import ProviderArgs
 from ..report import Reporter
+from ..settings.sections import ProviderArgs
 
 
 class Provider(ABC):

@@ -17,25 +17,21 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ..config import (
-    TASK_FILE,
-    LifecycleArgs,
-    TaskArgs,
-    TaskFile,
-)
-from ..config.units import UNITS_FILE, load_units
+from ..config import TASK_FILE, TaskFile
 from ..contract.architect import Site
+from ..contract.cancellation import uncancelled
 from ..contract.provider import make_provider
 from ..contract.registry import architect_class
+from ..counts import Counts
 from ..directories import new_run_id, run_directory, write_secret
 from ..errors import ConfigError, Problem
 from ..ledger.ledger import Ledger, RunRecord
 from ..ledger.owner import Owner
 from ..lifecycle.states import State
 from ..report import Reporter
-from ..run.cancellation import uncancelled
 from ..run.run import Run
-from ..work.assignments import Counts
+from ..settings.sections import LifecycleArgs, TaskArgs
+from ..settings.units import UNITS_FILE, load_units
 from ..work.bots import Bots, BotsGaveUp
 from ..work.foreman import Foreman
 from ..work.hook import Hook, HookFailed

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from ..config.units import UNITS_FILE, load_units
 from ..contract.architect import Presence
+from ..contract.cancellation import uncancelled
 from ..contract.provider import make_provider
 from ..errors import (
     ConfigError,
@@ -23,9 +23,9 @@ from ..errors import (
 from ..ledger.ledger import Ledger, RunRecord, RunTakenOver
 from ..lifecycle.states import FINAL, State
 from ..report import Reporter
-from ..run.cancellation import uncancelled
 from ..run.limit import Limit
 from ..run.run import Run
+from ..settings.units import UNITS_FILE, load_units
 from ..work.foreman import Foreman
 from ..work.hook import Hook
 from ..work.submissions import read

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 
 from ...router.wire.protocol import SUBMIT_UNIT
 from ..contract.architect import Presence
+from ..contract.cancellation import uncancelled
 from ..contract.provider import Provider
 from ..errors import ConnectFailed
 from ..ledger.ledger import Ledger
 from ..report import Reporter
-from ..run.cancellation import uncancelled
 from ..run.run import Run
 from ..work.foreman import Foreman
 from .endings import (

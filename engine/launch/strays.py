@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
-from ..config import LifecycleArgs, ShutdownArgs, TaskArgs
 from ..contract.architect import (
     Architect,
     Leftover,
@@ -22,6 +21,7 @@ from ..errors import ArchitectError, FalseworkError
 from ..ledger.ledger import Ledger
 from ..run.limit import Limit
 from ..run.retry import until_down
+from ..settings.sections import LifecycleArgs, ShutdownArgs, TaskArgs
 from .takeover import Settings, site_of
 
 LOOK_LIMIT = Limit(60.0, "the time for a provider to say what stands there")

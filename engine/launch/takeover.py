@@ -14,15 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config import (
-    TASK_FILE,
-    LifecycleArgs,
-    ProviderArgs,
-    TaskArgs,
-    TaskFile,
-    load_task_file,
-)
-from ..config.units import UNITS_FILE
+from ..config import TASK_FILE, TaskFile, load_task_file
 from ..contract.architect import Site
 from ..contract.registry import architect_class
 from ..errors import ArchitectError, ConfigError
@@ -31,6 +23,8 @@ from ..ledger.owner import Owner
 from ..lifecycle.states import WORK, Trigger
 from ..report import Reporter
 from ..run.run import Run
+from ..settings.sections import LifecycleArgs, ProviderArgs, TaskArgs
+from ..settings.units import UNITS_FILE
 
 TOKEN = "token"
 """In a run's directory: its token, beside the copy of its task file."""

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from ..config import TaskArgs
 from ..lifecycle.states import State
 from ..report import Reporter
 from ..run.run import Run
+from ..settings.sections import TaskArgs
 from ..work.assignments import Assignments
 from ..work.foreman import Foreman
 from ..work.hook import Hook

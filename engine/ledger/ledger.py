@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from ..contract.architect import Resource
+from ..contract.cancellation import uncancelled
 from ..errors import LedgerError
 from ..lifecycle.states import State
-from ..run.cancellation import uncancelled
 from . import tables as tables
 from .database import Database, Write
 from .owner import Owner

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ..contract.architect import Resource, Site
+from ..contract.cancellation import uncancelled
 from ..errors import ArchitectError, LedgerError
 from ..ledger.ledger import Ledger, RunTakenOver, Step
 from ..lifecycle.guard import Lifecycle
 from ..lifecycle.states import State, Trigger
-from .cancellation import uncancelled
 
 _WAY_DOWN = (State.SHUTTING_DOWN, State.SHUT_DOWN, State.SHUTDOWN_FAILED)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
@@ -14,25 +14,6 @@ _making: ContextVar[asyncio.Task[Any] | None] = ContextVar("making", default=Non
 """The call that the code which asks belongs to, also in tasks that the call made."""
 SETTLE_TIMEOUT = 10.0
 """Seconds that cancelled work gets to end before it is given up."""
-
-
-async def uncancelled(work: Awaitable[T]) -> T:
-    """Finish `work` even if the caller is cancelled meanwhile; then the cancellation goes on, unless `work` failed."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-        except Exception:  # noqa: BLE001 - raised by result() below
-            break
-    result = task.result()
-    if cancelled is not None:
-        raise cancelled
-    return result
 
 
 class Calls:

@@ -20,8 +20,8 @@ from tenacity import (
     wait_random,
 )
 
-from ..config import DeployArgs, ShutdownArgs
 from ..errors import LimitReached, ShutdownFailed, TransientError
+from ..settings.sections import DeployArgs, ShutdownArgs
 from .limit import Limit
 
 T = TypeVar("T")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..channel.channel import Channel
-from ..config import LifecycleArgs
 from ..contract.architect import (
     Architect,
     Presence,
@@ -37,6 +36,7 @@ from ..lifecycle.states import (
     State,
     Trigger,
 )
+from ..settings.sections import LifecycleArgs
 from .account import Account
 from .cancellation import SETTLE_TIMEOUT, Calls
 from .limit import NO_LIMIT, Limit

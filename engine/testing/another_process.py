@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ..config import TASK_FILE
-from ..config.units import UNITS_FILE
 from ..contract.architect import Architect, Resource, Site
 from ..contract.registry import GROUP
 from ..directories import write_secret
@@ -22,6 +21,7 @@ from ..launch.takeover import TOKEN
 from ..ledger.ledger import Ledger, RunRecord
 from ..ledger.owner import Owner
 from ..lifecycle.states import State
+from ..settings.units import UNITS_FILE
 
 NAME = "contract"
 """What the architect on trial is called in that process."""

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 import pytest_asyncio
 
-from ..config.fields import schema_for
 from ..contract.architect import Architect, Site
+from ..settings.fields import schema_for
 from .journal import Key
 from .trial import Trial
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from ...router.wire.protocol import Envelope
 from ..channel.channel import Channel
-from ..config import TaskArgs
 from ..contract.architect import (
     Architect,
     ArchitectArgs,
@@ -19,6 +18,7 @@ from ..contract.architect import (
     Site,
 )
 from ..contract.bundle import Bundle
+from ..settings.sections import TaskArgs
 
 SERVER = "server"
 """The kind of the one resource of an InMemoryArchitect's run; the run's id is its name."""

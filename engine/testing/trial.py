@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..config import TaskArgs
 from ..contract.architect import Architect, Presence, Site
 from ..contract.bundle import Bundle
+from ..settings.sections import TaskArgs
 from .journal import Journal, Key
 
 T = TypeVar("T")

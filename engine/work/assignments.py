@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ..counts import Counts
 from ..errors import FalseworkError
 from .places import Places, UnitSet
 
@@ -54,24 +55,6 @@ class Assignment:
     def is_open(self) -> bool:
         """Whether the worker may still be at it."""
         return self.status in _OPEN
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Where the work stands. Always: counted + agents_open + places_free == units * per_unit."""
-
-    units: int
-    done: int
-    """Units that have all their submissions."""
-    in_work: int
-    """Units that are not done and that somebody is at, or has submitted."""
-    places_free: int
-    """Places that nobody holds: how many more assignments there may be at once."""
-    agents_open: int
-    counted: int
-    """Submissions that count."""
-    extras: int
-    """Submissions that do not: too late, or of a group that was broken."""
 
 
 class Assignments:

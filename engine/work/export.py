@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from ..config.units import UNITS_FILE, load_units
+from ..settings.units import UNITS_FILE, load_units
 from .submissions import Submission, read
 
 Row = dict[str, Any]

@@ -16,10 +16,11 @@ import msgspec
 from ...router.wire import protocol as wire
 from ...router.wire.protocol import Packet
 from ..channel.channel import Channel
-from ..config import TaskArgs
+from ..counts import Counts
 from ..report import Reporter
+from ..settings.sections import TaskArgs
 from .answers import Answers
-from .assignments import Assignment, Counts
+from .assignments import Assignment
 from .hook import Hook
 from .intake import Intake, Sender, until_stored
 from .live import Session, Sessions

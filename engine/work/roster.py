@@ -18,8 +18,9 @@ from typing import Literal
 import msgspec
 
 from ...router.wire.journal import Journal, JournalDamaged
+from ..counts import Counts
 from ..errors import FalseworkError
-from .assignments import AlreadySubmitted, Assignment, Assignments, Counts, NothingFor
+from .assignments import AlreadySubmitted, Assignment, Assignments, NothingFor
 from .submissions import StoreDamaged, StoreFailed
 
 FILE_NAME = "agents.jsonl"

@@ -15,8 +15,8 @@ import pytest
 from falsework.architects.local.architect import PROCESS, LocalArchitect, LocalArgs
 from falsework.architects.machine import child, process
 from falsework.architects.machine.child import StartedProcess
-from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import Presence, Site
+from falsework.engine.settings.sections import TaskArgs
 
 DOUBLES = Path(__file__).parent / "doubles"
 TOKEN = "a-token-that-nobody-may-see"

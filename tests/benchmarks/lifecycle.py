@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from falsework.engine.config import LifecycleArgs
 from falsework.engine.contract.architect import Site
 from falsework.engine.ledger.ledger import Ledger, RunRecord
 from falsework.engine.ledger.owner import Owner
 from falsework.engine.lifecycle.states import State
 from falsework.engine.run.run import Run
+from falsework.engine.settings.sections import LifecycleArgs
 from falsework.engine.testing import IdleArchitect
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from falsework.engine.config import DeployArgs, LifecycleArgs, ShutdownArgs
 from falsework.engine.contract.architect import Architect, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import FalseworkError
@@ -21,6 +20,7 @@ from falsework.engine.ledger.ledger import Ledger, RunRecord
 from falsework.engine.ledger.owner import Owner
 from falsework.engine.lifecycle.states import FAILURES, State
 from falsework.engine.run.run import Run
+from falsework.engine.settings.sections import DeployArgs, LifecycleArgs, ShutdownArgs
 from falsework.engine.testing import BrokenArchitect, ImmortalServer, InMemoryArchitect
 
 AT_ONCE = LifecycleArgs(

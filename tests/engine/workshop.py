@@ -11,9 +11,10 @@ from typing import Any
 
 from falsework.engine.channel.channel import WebSocketChannel
 from falsework.engine.channel.download import download
-from falsework.engine.config import TaskArgs
+from falsework.engine.counts import Counts
 from falsework.engine.report import Reporter
-from falsework.engine.work.assignments import Assignments, Counts
+from falsework.engine.settings.sections import TaskArgs
+from falsework.engine.work.assignments import Assignments
 from falsework.engine.work.foreman import Foreman
 from falsework.engine.work.hook import Hook
 from falsework.engine.work.intake import Intake

@@ -12,8 +12,8 @@ from falsework.architects.heroku.names import (
     marked_name,
     run_id_in,
 )
-from falsework.engine.config.checks import nearest_name
 from falsework.engine.directories import new_run_id
+from falsework.engine.settings.checks import nearest_name
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,9 +14,9 @@ from falsework.architects.heroku import creation as heroku_creation
 from falsework.architects.heroku.architect import HerokuArchitect
 from falsework.architects.heroku.args import HerokuArgs
 from falsework.architects.heroku.ownership import APP
-from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import Presence, Site
 from falsework.engine.contract.registry import GROUP
+from falsework.engine.settings.sections import TaskArgs
 
 from ...platforms.heroku import App, HerokuPlatform, Settings
 

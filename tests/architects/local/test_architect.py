@@ -16,10 +16,10 @@ from falsework.architects.machine import process
 from falsework.architects.machine.address import run_id_at
 from falsework.architects.machine.child import NeverReady, ServerDied
 from falsework.architects.shipping.routers import router_command
-from falsework.engine.config.fields import schema_for
 from falsework.engine.contract.architect import Presence, Resource, Site
 from falsework.engine.contract.bundle import Bundle, BundleChanged
 from falsework.engine.errors import DeployFailed, TransientError
+from falsework.engine.settings.fields import schema_for
 from marshmallow import ValidationError
 
 from ..conftest import (

@@ -19,7 +19,6 @@ from falsework.architects.local.replica import Replica, recorded, url_at
 from falsework.architects.machine import process
 from falsework.architects.shipping.routers import router_command
 from falsework.engine.channel.download import FileMissing
-from falsework.engine.config.fields import schema_for
 from falsework.engine.contract.architect import (
     Architect,
     Presence,
@@ -27,6 +26,7 @@ from falsework.engine.contract.architect import (
     Site,
 )
 from falsework.engine.errors import ConfigError
+from falsework.engine.settings.fields import schema_for
 from marshmallow import ValidationError
 
 from ..conftest import Architects, up

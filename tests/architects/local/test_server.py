@@ -18,9 +18,9 @@ from falsework.architects.local.server_source import NoStartCommand, start_comma
 from falsework.architects.machine import process
 from falsework.architects.machine.child import ServerDied
 from falsework.architects.shipping.node_binary import Node
-from falsework.engine.config.fields import schema_for
 from falsework.engine.contract.architect import Presence, Site
 from falsework.engine.errors import ConfigError, PrepareFailed, TransientError
+from falsework.engine.settings.fields import schema_for
 
 from ..conftest import (
     TOKEN,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from falsework.architects.local.architect import LocalArchitect, LocalArgs
 from falsework.architects.shipping.routers import router_command
-from falsework.engine.config.fields import schema_for
 from falsework.engine.contract.architect import Site
+from falsework.engine.settings.fields import schema_for
 from marshmallow import ValidationError
 
 from ..conftest import Architects, up

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from falsework.architects.mock.architect import MockArchitect, MockArgs
-from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import Site
+from falsework.engine.settings.sections import TaskArgs
 
 RUN_ID, TOKEN = "harbour-000000", "a-token-that-nobody-may-see"
 

@@ -24,7 +24,6 @@ from falsework.architects.mock.server import MockServer
 from falsework.architects.mock.stage import MockStage, current_stage
 from falsework.engine.channel.download import FileMissing
 from falsework.engine.config import load_task_file
-from falsework.engine.config.fields import schema_for
 from falsework.engine.contract.architect import (
     Architect,
     Presence,
@@ -35,6 +34,7 @@ from falsework.engine.errors import ArchitectError, ConfigError, DeployFailed
 from falsework.engine.launch.launcher import TaskLauncher
 from falsework.engine.ledger.ledger import Ledger
 from falsework.engine.ledger.owner import Owner
+from falsework.engine.settings.fields import schema_for
 from falsework.engine.testing import ArchitectContract
 from falsework.router.wire.protocol import Envelope
 

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from falsework.architects.local.architect import LocalArchitect, LocalArgs
-from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import Presence, Site
+from falsework.engine.settings.sections import TaskArgs
 
 SET_FLAGS, IS_UP = 0x8914, 1
 """SIOCSIFFLAGS and IFF_UP of Linux."""

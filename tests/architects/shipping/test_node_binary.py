@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from falsework.architects.local.architect import LocalArchitect, LocalArgs
 from falsework.architects.shipping.node_binary import NodeMissing, find_node, problems_of_node
-from falsework.engine.config import TaskArgs
 from falsework.engine.errors import ConfigError
+from falsework.engine.settings.sections import TaskArgs
 
 from .node_installed import program
 

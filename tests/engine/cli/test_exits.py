@@ -10,8 +10,8 @@ import typer
 from falsework.engine.cli.exits import Exit, Interrupted, StillStanding, exit_of, reported, told
 from falsework.engine.cli.progress import PlainProgress
 from falsework.engine.cli.streams import Unbreakable
+from falsework.engine.counts import Counts
 from falsework.engine.errors import ConfigError, DeployFailed, LedgerError, Problem, ShutdownFailed
-from falsework.engine.work.assignments import Counts
 
 
 @pytest.mark.parametrize(

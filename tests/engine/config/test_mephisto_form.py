@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from falsework.engine.config import TaskArgs, load_task_file
+from falsework.engine.config import load_task_file
+from falsework.engine.settings.sections import TaskArgs
 
 from ..task_files import MINIMAL, Write, only_problem, refusal
 

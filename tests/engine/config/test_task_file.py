@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from falsework.engine.config import LifecycleArgs, ProviderArgs, TaskArgs, TaskFile, load_task_file
+from falsework.engine.config import TaskFile, load_task_file
+from falsework.engine.settings.sections import LifecycleArgs, ProviderArgs, TaskArgs
 
 from ..task_files import MINIMAL, Write, only_problem, refusal
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from falsework.engine.config import TaskArgs
 from falsework.engine.launch.salvage import copy_upload, lies_here, salvage
+from falsework.engine.settings.sections import TaskArgs
 from falsework.engine.work.assignments import Assignments
 from falsework.engine.work.foreman import Foreman
 from falsework.engine.work.hook import Hook

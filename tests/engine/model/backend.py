@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
 from falsework.engine.channel.channel import Channel
-from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -25,6 +24,7 @@ from falsework.engine.contract.architect import (
 )
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import ArchitectError, ConnectFailed, ShutdownFailed, TransientError
+from falsework.engine.settings.sections import TaskArgs
 from falsework.engine.testing import IdleArgs, IdleChannel
 
 from .choices import Choices

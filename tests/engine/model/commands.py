@@ -12,15 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from falsework.engine.config import LifecycleArgs
 from falsework.engine.contract.architect import Site
+from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.launch import takeover
 from falsework.engine.launch.heartbeat import beating
 from falsework.engine.ledger.ledger import Ledger, RunRecord
 from falsework.engine.lifecycle.states import FINAL
 from falsework.engine.report import Reporter
-from falsework.engine.run.cancellation import uncancelled
 from falsework.engine.run.run import Run
+from falsework.engine.settings.sections import LifecycleArgs
 
 from .backend import SimulatedArchitect
 from .choices import Choices

@@ -10,13 +10,13 @@ from typing import Any, cast
 from unittest import mock
 
 import tenacity
-from falsework.engine.config import DeployArgs, LifecycleArgs, ShutdownArgs
 from falsework.engine.launch import takeover
 from falsework.engine.launch.takeover import Settings
 from falsework.engine.ledger import ledger as ledger_module
 from falsework.engine.ledger.owner import Owner
 from falsework.engine.lifecycle.states import FINAL, State
 from falsework.engine.run.run import Run
+from falsework.engine.settings.sections import DeployArgs, LifecycleArgs, ShutdownArgs
 
 from .backend import SimulatedArchitect
 from .choices import Choices

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.errors import ArchitectError
-from falsework.engine.run.cancellation import Calls, uncancelled
+from falsework.engine.run.cancellation import Calls
 
 from ..lives import SOON
 

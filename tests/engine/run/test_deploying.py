@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from falsework.engine.config import DeployArgs
 from falsework.engine.contract.architect import Resource, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import (
@@ -23,6 +22,7 @@ from falsework.engine.errors import (
 from falsework.engine.lifecycle.states import State, Trigger
 from falsework.engine.run.retry import AttemptTimedOut
 from falsework.engine.run.run import CutOff
+from falsework.engine.settings.sections import DeployArgs
 from falsework.engine.testing import (
     BrokenArchitect,
     FlakyArchitect,

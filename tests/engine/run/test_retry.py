@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
-from falsework.engine.config import DeployArgs, ShutdownArgs
 from falsework.engine.errors import (
     ArchitectError,
     DeployFailed,
@@ -17,6 +16,7 @@ from falsework.engine.errors import (
 )
 from falsework.engine.run.limit import Limit
 from falsework.engine.run.retry import AttemptTimedOut, until_deployed, until_down
+from falsework.engine.settings.sections import DeployArgs, ShutdownArgs
 
 DEPLOY = DeployArgs(attempts=6, wait_min=1, wait_max=10, timeout=9000)
 SHUTDOWN = ShutdownArgs(attempts=3, wait_min=1, wait_max=10)

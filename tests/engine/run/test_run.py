@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from falsework.engine.channel.channel import Channel
-from falsework.engine.config import DeployArgs, LifecycleArgs
 from falsework.engine.contract.architect import Resource, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import (
@@ -25,6 +24,7 @@ from falsework.engine.lifecycle.states import (
     State,
     Trigger,
 )
+from falsework.engine.settings.sections import DeployArgs, LifecycleArgs
 from falsework.engine.testing import (
     SERVER,
     BrokenArchitect,

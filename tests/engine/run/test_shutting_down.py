@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from falsework.engine.channel.channel import Channel
-from falsework.engine.config import ShutdownArgs
 from falsework.engine.contract.architect import Presence, Resource, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import (
@@ -23,6 +22,7 @@ from falsework.engine.ledger.ledger import Ledger, RunTakenOver
 from falsework.engine.ledger.owner import Owner
 from falsework.engine.lifecycle.states import FINAL, State, Trigger
 from falsework.engine.run.run import CutOff
+from falsework.engine.settings.sections import ShutdownArgs
 from falsework.engine.testing import (
     BrokenArchitect,
     FlakyArchitect,

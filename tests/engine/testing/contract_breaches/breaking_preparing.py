@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 
 from breaches import breaks
-from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import Resource, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import ArchitectError, ConfigError, Problem
+from falsework.engine.settings.sections import TaskArgs
 from harbour import BERTH, HarbourArchitect, HarbourArgs
 
 

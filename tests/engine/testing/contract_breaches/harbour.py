@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import pytest
 from breaches import breaks
 from falsework.engine.channel.channel import Channel
-from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -33,6 +32,7 @@ from falsework.engine.errors import (
     DeployFailed,
     Problem,
 )
+from falsework.engine.settings.sections import TaskArgs
 from falsework.engine.testing import ArchitectContract
 
 BERTH, SHIP = "berth", "ship"

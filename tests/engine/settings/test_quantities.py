@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from falsework.engine.config.quantities import (
+from falsework.engine.settings.quantities import (
     LARGEST,
     LONGEST,
     format_duration,

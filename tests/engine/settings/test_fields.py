@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from falsework.engine.config.fields import Duration, Size, schema_for
 from falsework.engine.errors import ConfigError, Problem
+from falsework.engine.settings.fields import Duration, Size, schema_for
 from marshmallow import ValidationError
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 from falsework.engine.config import load_task_file
 
-from ..task_files import MINIMAL, Write, only_problem, refusal
+from ..task_files import (
+    MINIMAL,
+    Write,
+    only_problem,
+    refusal,
+)
 
 
 @pytest.mark.parametrize("name", ["", "1st", "-a", "a_b", "Ab", "ä", "a" * 31, "a\n"])

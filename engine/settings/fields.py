@@ -18,8 +18,24 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 
 from ..errors import ConfigError
 from ..wording import did_you_mean
-from .kinds import NARROWING, PLAIN, Kind, dict_of, list_of, narrowed, one_of, optional, path_under, section_of
-from .quantities import format_duration, format_size, parse_duration, parse_size
+from .kinds import (
+    NARROWING,
+    PLAIN,
+    Kind,
+    dict_of,
+    list_of,
+    narrowed,
+    one_of,
+    optional,
+    path_under,
+    section_of,
+)
+from .quantities import (
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
 
 Duration = Annotated[
     float, Kind(parse_duration, "a duration such as 500ms, 90s, 30m, 1.5h or 3d (up to a century)", format_duration)

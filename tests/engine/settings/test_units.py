@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from falsework.engine.config.units import load_units
 from falsework.engine.errors import ConfigError, Problem
+from falsework.engine.settings.units import load_units
 from hypothesis import given
 from hypothesis import strategies as st
 
