@@ -1,45 +1,50 @@
-"""The picture of the layers: which module rests on which, as the imports in the code say it.
+"""The picture of the rooms: what each folder is for, and which rests on which, as the imports in the code say it.
 
-A package inside a package is one box. Left out is what would hide the rest: an arrow that follows from others (the picture
-is the transitive reduction of the imports), the arrows to errors.py, on which all rests, and what only a type checker reads.
+Left out is what would hide the rest: an arrow that follows from others (the picture is the transitive reduction of the
+imports), and what lies beside the rooms, such as errors.py, on which all may rest.
 """
 
 from __future__ import annotations
 
 import configparser
+import importlib
+import textwrap
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import grimp
-from falsework.engine.lifecycle.diagram import (
-    LOOKS,
-    MARK,
-    MUTED,
-    Look,
-)
+from falsework.engine.lifecycle.diagram import LOOKS, MARK, MUTED, Look
 
 LAYERS = ("falsework.architects", "falsework.engine", "falsework.router")
-FOR_ALL = "falsework.engine.errors"
-LEGEND = "green decides: no I/O, no clock · blue leads to another layer · all may rest on errors"
+LEGEND = "green decides: no I/O, no clock · blue leads to another layer · all may rest on what lies beside the rooms"
 PURE, OTHER = LOOKS["settled"], LOOKS["untouched"]
 CONTRACTS = Path(__file__).parent.parent / ".importlinter"
+LINE_END = r"\n"
+"""In a label of graphviz."""
+LETTERS_IN_LINE = 24
+"""Of what a room is for."""
 
 Arrows = dict[str, set[str]]
-"""What each module imports, by the modules' whole names."""
+"""What each room imports, by the rooms' whole names."""
 
 
 def imports() -> Arrows:
-    """The imports between the boxes of the picture, as found in the installed code."""
-    graph = grimp.build_graph(*LAYERS, exclude_type_checking_imports=True, cache_dir=None)
-    arrows: Arrows = {_box(module): set() for module in graph.modules if module not in LAYERS}
+    """The imports between the rooms of the picture, as found in the installed code."""
+    graph = grimp.build_graph(*LAYERS, cache_dir=None)
+    rooms = {room for layer in LAYERS for room in graph.find_children(layer) if graph.find_children(room)}
+    arrows: Arrows = {room: set() for room in sorted(rooms)}
     for module in graph.modules:
-        arrows.setdefault(_box(module), set()).update(map(_box, graph.find_modules_directly_imported_by(module)))
-    drawn = {target for targets in arrows.values() for target in targets}
-    return {
-        module: targets - {module}
-        for module, targets in sorted(arrows.items())
-        if module not in LAYERS or targets or module in drawn
-    }
+        if (room := _room(module)) in rooms:
+            imported = {_room(target) for target in graph.find_modules_directly_imported_by(module)}
+            arrows[room] |= (imported & rooms) - {room}
+    return arrows
+
+
+def purpose(room: str) -> str:
+    """What a room is for: the beginning of its docstring, up to the first colon, semicolon or full stop."""
+    words = (importlib.import_module(room).__doc__ or "").split("\n", 1)[0]
+    ends = [words.find(mark) for mark in (": ", "; ", ".") if mark in words]
+    return words[: min(ends, default=len(words))]
 
 
 def reduced(arrows: Mapping[str, set[str]]) -> Arrows:
@@ -54,7 +59,7 @@ def reduced(arrows: Mapping[str, set[str]]) -> Arrows:
 
 
 def pure_modules() -> set[str]:
-    """The modules that .importlinter keeps free of I/O and of the clock."""
+    """The modules and rooms that .importlinter keeps free of I/O and of the clock."""
     contracts = configparser.ConfigParser()
     contracts.read_string(CONTRACTS.read_text("utf-8"))
     return set(contracts["importlinter:contract:pure"]["source_modules"].split())
@@ -62,13 +67,15 @@ def pure_modules() -> set[str]:
 
 def layers_mermaid(arrows: Mapping[str, set[str]], pure: Collection[str]) -> str:
     """The layers as a Mermaid flowchart."""
-    pairs = [pair for pair in _pairs(arrows) if FOR_ALL not in pair]
+    pairs = _pairs(arrows)
     across = [str(number) for number, pair in enumerate(pairs) if _crosses(*pair)]
     green = [_identifier(module) for module in arrows if module in pure]
     lines = ["---", f"title: {LEGEND.replace(': ', ', ')}", "---", "flowchart TB"]
     for layer in LAYERS:
         lines += [f'    subgraph layer_{_name(layer)}["{_name(layer)}/"]']
-        lines += [f'        {_identifier(module)}["{_label(module)}"]' for module in arrows if _layer(module) == layer]
+        lines += [
+            f'        {_identifier(module)}["{_label(module, "<br>")}"]' for module in arrows if _layer(module) == layer
+        ]
         lines += ["    end", f"    style layer_{_name(layer)} fill:transparent,stroke:{MUTED},stroke-dasharray:5 3"]
     lines += [f"    {_identifier(source)} --> {_identifier(target)}" for source, target in pairs]
     lines += [f"    linkStyle {','.join(across)} stroke:{MARK}"] if across else []
@@ -78,7 +85,7 @@ def layers_mermaid(arrows: Mapping[str, set[str]], pure: Collection[str]) -> str
 
 
 def layers_dot(arrows: Mapping[str, set[str]], pure: Collection[str]) -> str:
-    """The same picture in graphviz's language."""
+    """The layers in graphviz's language."""
     words = f'fontcolor="{MUTED}" fontname="Helvetica" fontsize=13'
     lines = [
         "digraph layers {",
@@ -94,11 +101,6 @@ def layers_dot(arrows: Mapping[str, set[str]], pure: Collection[str]) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _box(module: str) -> str:
-    """The box that a module is drawn in: falsework.engine.cli.launch is in falsework.engine.cli."""
-    return ".".join(module.split(".")[:3])
-
-
 def _layer(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
@@ -107,12 +109,17 @@ def _name(module: str) -> str:
     return module.rpartition(".")[2]
 
 
-def _label(module: str) -> str:
-    return "__init__" if module in LAYERS else _name(module)
+def _room(module: str) -> str:
+    """The room that a module lies in: falsework.engine.cli.launch is in falsework.engine.cli."""
+    return ".".join(module.split(".")[:3])
 
 
-def _identifier(module: str) -> str:
-    return f"{_name(_layer(module))}_{_label(module)}"
+def _label(room: str, line_end: str) -> str:
+    return line_end.join([f"{_name(room)}/", *textwrap.wrap(purpose(room), LETTERS_IN_LINE)])
+
+
+def _identifier(room: str) -> str:
+    return f"{_name(_layer(room))}_{_name(room)}"
 
 
 def _pairs(arrows: Mapping[str, set[str]]) -> list[tuple[str, str]]:
@@ -140,10 +147,9 @@ def _colours(look: Look) -> str:
 def _dot_box(module: str, is_pure: bool) -> str:
     look = PURE if is_pure else OTHER
     colours = f'color="{look.line}" fillcolor="{look.fill}" fontcolor="{look.text}"'
-    return f'{_identifier(module)} [{colours} label="{_label(module)}"];'
+    return f'{_identifier(module)} [{colours} label="{_label(module, LINE_END)}"];'
 
 
 def _dot_arrow(source: str, target: str) -> str:
-    """An arrow to what all rest on is there, to put that at the foot of its layer, but not seen."""
     style = f' [class=walked color="{MARK}"]' if _crosses(source, target) else ""
-    return f"{_identifier(source)} -> {_identifier(target)}{' [style=invis]' if target == FOR_ALL else style};"
+    return f"{_identifier(source)} -> {_identifier(target)}{style};"

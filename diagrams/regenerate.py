@@ -10,12 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from falsework.engine.lifecycle.diagram import (
-    lifecycle_dot,
-    lifecycle_mermaid,
-    stamp,
-    svg,
-)
+from falsework.engine.cli.graphviz import stamp, svg
+from falsework.engine.lifecycle.diagram import lifecycle_dot, lifecycle_mermaid
 from layers import imports, layers_dot, layers_mermaid, pure_modules, reduced
 
 HERE = Path(__file__).parent

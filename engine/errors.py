@@ -18,7 +18,7 @@ FalseworkError
 ├── AlreadySubmitted     (assignments.py)
 ├── HookFailed           (hook.py) the task's own Python file failed where the work cannot go on
 ├── RunEnded             (endings.py) a run ended before every unit had its submissions
-├── GraphvizMissing, GraphvizFailed   (diagram.py)
+├── GraphvizMissing, GraphvizFailed   (graphviz.py)
 └── LedgerError          the durable record of runs
 
 An error carries its facts as attributes, builds its sentence from them, and says what to do next.

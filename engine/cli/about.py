@@ -17,10 +17,10 @@ from ..lifecycle.diagram import (
     Visit,
     lifecycle_dot,
     lifecycle_mermaid,
-    svg,
 )
 from ..lifecycle.states import State
 from .choices import PictureFormat
+from .graphviz import svg
 from .output import print_json, print_table, replaced
 from .records import reading_run
 from .story import visits

@@ -1,4 +1,4 @@
-"""Pictures of the lifecycle, drawn from the table of states.py: Mermaid text, and SVG through graphviz.
+"""Pictures of the lifecycle, drawn from the table of states.py: as Mermaid text, and in graphviz's language.
 
 With a run's visits the same picture shows where the run is, the way it took and the time that it spent in each state.
 The text depends on nothing but the table and the visits, so that a picture kept in a repository can be told stale.
@@ -6,14 +6,10 @@ The text depends on nothing but the table and the visits, so that a picture kept
 
 from __future__ import annotations
 
-import hashlib
-import re
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..errors import FalseworkError
 from .states import (
     FAILURES,
     FINAL,
@@ -25,23 +21,6 @@ from .states import (
     Transition,
     Trigger,
 )
-
-
-class GraphvizMissing(FalseworkError):
-    """SVG was asked for where graphviz's `dot` is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "drawing SVG needs graphviz: install it (Debian: apt-get install graphviz), or ask for the Mermaid text"
-        )
-
-
-class GraphvizFailed(FalseworkError):
-    """graphviz's `dot` could not draw what it was given. `said` holds its own words."""
-
-    def __init__(self, said: str) -> None:
-        self.said = said
-        super().__init__(f"graphviz could not draw the picture: {said.strip() or 'it gave no reason'}")
 
 
 @dataclass(frozen=True)
@@ -77,15 +56,6 @@ STANDING = tuple(
     row.source for row in TABLE if row.trigger is Trigger.SHUTDOWN and row.source is not State.SHUTDOWN_FAILED
 )
 """The states in the box from which one arrow leads to shutting_down; shutdown_failed has an arrow of its own."""
-
-_DARK_PAGE = (
-    "<style>@media (prefers-color-scheme: dark) {"
-    ".edge text, .cluster text, .words > text {fill: #c9d1d9}"
-    " .edge path, .cluster path, .cluster polygon {stroke: #8b949e}"
-    " .edge polygon {stroke: #8b949e; fill: #8b949e}"
-    " .walked path {stroke: #58a6ff} .walked polygon {stroke: #58a6ff; fill: #58a6ff}"
-    "}</style>"
-)
 
 
 def lifecycle_mermaid(visits: Sequence[Visit] = (), current: State | None = None) -> str:
@@ -135,29 +105,6 @@ def lifecycle_dot(visits: Sequence[Visit] = (), current: State | None = None) ->
         "}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def svg(dot: str) -> str:
-    """Draw `dot` through graphviz, for a light and a dark page; the text holds `stamp(dot)`.
-
-    Raises GraphvizMissing where graphviz is not installed, GraphvizFailed with its words where it cannot draw.
-    """
-    try:
-        drawing = subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, check=True, text=True, timeout=60)
-    except FileNotFoundError as missing:
-        raise GraphvizMissing from missing
-    except subprocess.CalledProcessError as failed:
-        raise GraphvizFailed(failed.stderr) from failed
-    except subprocess.TimeoutExpired as late:
-        raise GraphvizFailed("it took more than a minute") from late
-    element = drawing.stdout[drawing.stdout.index("<svg") :]
-    without_comments = re.sub(r"<!--.*?-->\n?", "", element, flags=re.DOTALL)
-    return without_comments.replace(">\n", f">\n{stamp(dot)}\n{_DARK_PAGE}\n", 1)
-
-
-def stamp(dot: str) -> str:
-    """The comment that tells from which source, and with which style, an SVG was drawn."""
-    return f"<!-- drawn from {hashlib.sha256((dot + _DARK_PAGE).encode()).hexdigest()} -->"
 
 
 def spoken(seconds: float) -> str:

@@ -147,7 +147,7 @@ async def test_an_unwatched_death_leaves_no_zombie_once_it_was_looked_at(start: 
 LAUNCHER = """
 import asyncio, json, os, sys
 from pathlib import Path
-from falsework.architects import child
+from falsework.architects.machine import child
 directory, run_id, double = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 async def main():
     with child.start([sys.executable, double], cwd=directory, env=os.environ, run_id=run_id, log=directory / "log") as started:

@@ -7,19 +7,14 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 from falsework.engine.lifecycle.diagram import (
     STANDING,
-    GraphvizFailed,
-    GraphvizMissing,
     Visit,
     lifecycle_dot,
     lifecycle_mermaid,
     spoken,
-    stamp,
-    svg,
 )
 from falsework.engine.lifecycle.states import TABLE, State, Trigger
 
@@ -127,26 +122,6 @@ def test_a_run_without_a_story_is_still_marked() -> None:
 )
 def test_durations_read_as_a_person_would_say_them(seconds: float, words: str) -> None:
     assert spoken(seconds) == words
-
-
-def test_svg_is_well_formed_and_says_what_it_was_drawn_from() -> None:
-    dot = lifecycle_dot(STORY, State.DEPLOYING)
-    drawn = svg(dot)
-    ElementTree.fromstring(drawn)
-    assert stamp(dot) in drawn
-    assert "now, 2 times, 2.3 s" in drawn
-    assert "prefers-color-scheme: dark" in drawn
-
-
-def test_svg_without_graphviz_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GraphvizMissing, match="apt-get install graphviz"):
-        svg(lifecycle_dot())
-
-
-def test_what_graphviz_cannot_draw_is_told_in_its_words() -> None:
-    with pytest.raises(GraphvizFailed, match="syntax error"):
-        svg("digraph {")
 
 
 def test_the_pictures_in_diagrams_are_current() -> None:
