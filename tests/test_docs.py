@@ -117,3 +117,12 @@ def test_a_stale_table_is_named_and_written_anew(tmp_path: Path) -> None:
     assert (stale.returncode, stale.stdout) == (1, "docs/guarantees.md is stale: run python docs/regenerate.py\n")
     assert regenerate(script=script).returncode == 0
     assert page.read_text("utf-8") == current
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "design.md", ROOT / "README.md"], ids=lambda page: page.name)
+def test_each_source_that_a_page_names_is_there(page: Path) -> None:
+    named = set(re.findall(r"`((?:[\w.]+/)+[\w.-]+\.(?:py|js|mjs|json|yaml))`", page.read_text("utf-8")))
+    assert len(named) > 5
+    assert (
+        sorted(name for name in named if not (ROOT / name).is_file() and not (ROOT / "engine" / name).is_file()) == []
+    )
