@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from falsework.engine.config import load_task_file
@@ -18,16 +18,25 @@ from falsework.engine.report import Reporter
 from falsework.engine.work.submissions import Submission, read
 
 from .server import MockServer
-from .stage import MockStage
 from .waits import News, NotSeen
 
 ON_STAGE = "architect={type: mock, should_run_server: true}"
 
 
+class Stage(Protocol):
+    """What a launch has to know of where its architect plays."""
+
+    timeout: float
+    servers: list[MockServer]
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more, and everybody who hangs goes on."""
+
+
 class MockLaunch(Reporter):
     """One launch, under way or over. Its ledger and its run are under $FALSEWORK_HOME."""
 
-    def __init__(self, stage: MockStage, task_file: Path | str, overrides: Sequence[str]) -> None:
+    def __init__(self, stage: Stage, task_file: Path | str, overrides: Sequence[str]) -> None:
         """Raises ConfigError. Legal in a running loop; `launching` sees to its end."""
         overrides = (ON_STAGE, *overrides)
         loaded = load_task_file(task_file, overrides)
@@ -111,7 +120,7 @@ class MockLaunch(Reporter):
 
 
 @asynccontextmanager
-async def launching(stage: MockStage, task_file: Path | str, overrides: Sequence[str]) -> AsyncIterator[MockLaunch]:
+async def launching(stage: Stage, task_file: Path | str, overrides: Sequence[str]) -> AsyncIterator[MockLaunch]:
     """A launch that is over and down when this is left; whoever hangs goes on then. Raises what ended it, if nobody asked."""
     launch = MockLaunch(stage, task_file, overrides)
     try:
