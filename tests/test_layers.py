@@ -51,6 +51,8 @@ def test_the_arrows_point_one_way() -> None:
         ("engine/contract/registry.py", "from ...router.board import switchboard"),
         ("engine/contract/registry.py", "from ...router.door.server import Router"),
         ("architects/machine/process.py", "from falsework.router.door.outbox import DiskOutbox"),
+        ("architects/local/architect.py", "from falsework.router.board.switchboard import Switchboard"),
+        ("architects/mock/server.py", "from falsework.router.door.outbox import MemoryOutbox"),
         ("engine/lifecycle/states.py", "import time"),
         ("engine/lifecycle/guard.py", "from pathlib import Path"),
         ("engine/work/assignments.py", "from random import choice"),

@@ -1,7 +1,8 @@
 """A scripted server on the loopback, in the test's own event loop: it notes all that a launcher says, and says what it is told.
 
-It speaks the launcher's side of the wire as a real router does. There are no pages: whoever writes the test is every worker.
-What is said while no launcher is connected is said to the next one, so that a test need not wait before it speaks.
+It serves the router's own board (board.py), so a launcher and a page find there what a router of its own process would say.
+There is no page to open: whoever writes the test is every worker. What is said while no launcher is connected is said to the
+next one, so that a test need not wait before it speaks.
 """
 
 from __future__ import annotations
@@ -10,21 +11,17 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
-from uuid import uuid4
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from falsework.router.board.launcher_link import HandshakeRefused
 from falsework.router.wire import protocol as wire
-from falsework.router.wire.protocol import (
-    Envelope,
-    Malformed,
-    Packet,
-    encode,
-)
+from falsework.router.wire.protocol import Envelope, Limits, Malformed, Packet, encode
 
-from .http import LauncherSocket, Loopback
+from .board import MockBoard
+from .http import Loopback
+from .sockets import Socket
 from .waits import News
-from .wire import MockWire, Refusal
 from .workers import MockWorkers
 
 T = TypeVar("T")
@@ -43,20 +40,27 @@ class HeardPacket:
     packet: Packet
 
 
+class Refusal(NamedTuple):
+    """Why a launcher is not let in: the close code, and the reason."""
+
+    code: int
+    reason: str
+
+
 class MockServer(MockWorkers):
     """One run's server. `timeout` is in seconds, for waits that name none."""
 
-    def __init__(self, run_id: str, token: str, timeout: float = 10.0) -> None:
-        super().__init__()
-        limits = wire.Limits()
+    def __init__(self, run_id: str, token: str, timeout: float = 10.0, limits: Limits | None = None) -> None:
+        self._board = MockBoard(run_id, token, limits or Limits())
+        super().__init__(self._board.uploads)
         self.run_id, self.timeout, self.port = run_id, timeout, 0
-        self.router_epoch = uuid4().hex
+        self.router_epoch = self._board.held.router_epoch
         self.packets: list[HeardPacket] = []
         """All that launchers said, in order."""
         self.log: deque[str] = deque(maxlen=LINES_LOGGED)
-        self._wire = MockWire(run_id, token, self.router_epoch, limits)
-        self._loopback = Loopback(self, limits.frame)
-        self._launcher: LauncherSocket | None = None
+        self._loopback = Loopback(self._board, self)
+        self._answers: dict[str, dict[str, Any]] = {}
+        """What each request for an agent was answered, by request id."""
         self._refusals: list[Refusal] = []
         self._news = News(self._told)
 
@@ -72,12 +76,12 @@ class MockServer(MockWorkers):
         try:
             await self._loopback.stop()
         finally:
-            self._end("the server was shut down")
+            self._news.end("the server was shut down")
 
     def cut(self) -> None:
-        """The same at once, without a word to anybody, wherever this is called from."""
+        """Go down at once, without a word to anybody, wherever this is called from."""
         self._loopback.cut()
-        self._end("the server was cut off")
+        self._news.end("the server was cut off")
 
     # Speaking, beyond what workers say
 
@@ -86,29 +90,33 @@ class MockServer(MockWorkers):
         stamps = {"client_timestamp": now, "router_incoming_timestamp": now, "router_outgoing_timestamp": now}
         envelope = Envelope(packet_type, subject_id, data, **{**stamps, **fields})
         self.log.append(f"said {packet_type} of {subject_id}")
-        packet = self._wire.hold(envelope) if durable else encode(envelope)
-        if self._launcher is not None:
-            self._launcher.say(packet)
-        elif not durable:
-            self._wire.keep(packet)
+        if durable:
+            self._board.hold(envelope)
+        else:
+            self._board.switchboard.link.send(encode(envelope))
         return envelope.number or 0
 
     def send_frame(self, frame: str) -> None:
         """Say this very text to the launcher, packet or not. Raises ValueError if none is connected."""
-        if self._launcher is None:
+        launcher = self._launcher
+        if launcher is None:
             raise ValueError(f"no launcher is connected to the server of run {self.run_id}: wait for `connected` first")
-        self._launcher.say(frame)
+        launcher.say(frame)
 
     def disconnect_mock_agent(self, agent_id: str) -> None:
-        self._wire.statuses[agent_id] = wire.DISCONNECT
+        agents = self._board.switchboard.agents
+        agents.set_status(agents.make_known(agent_id), wire.DISCONNECT)
         super().disconnect_mock_agent(agent_id)
 
     def drop_launcher(self, code: int | None = None, reason: str = "") -> None:
         """End the launcher's connection: with a close code, or without a word, as a network does that fails."""
-        launcher, self._launcher = self._launcher, None
-        if launcher is not None and code is None:
+        launcher = self._launcher
+        if launcher is None:
+            return
+        self._board.switchboard.launcher_gone(launcher, self._board.at())
+        if code is None:
             launcher.cut()
-        elif launcher is not None:
+        else:
             launcher.close(code, reason)
 
     def refuse_launcher(self, code: int = wire.BAD_TOKEN, reason: str = "the test says so", times: int = 1) -> None:
@@ -152,11 +160,11 @@ class MockServer(MockWorkers):
 
     async def answer_to(self, request_id: str, timeout: float | None = None) -> dict[str, Any]:
         """What a request for an agent was answered: `agent_id` (None: refused), `init_task_data`, `failure_reason`, …"""
-        return await self._until(lambda: self._wire.answers.get(request_id), f"an answer to {request_id!r}", timeout)
+        return await self._until(lambda: self._answers.get(request_id), f"an answer to {request_id!r}", timeout)
 
     async def acknowledged(self, number: int, timeout: float | None = None) -> None:
         """Until the launcher has said that every durable packet up to this number is safe with it."""
-        await self._until(lambda: self._wire.acknowledged >= number or None, f"an ack of {number}", timeout)
+        await self._until(lambda: self._board.held.acknowledged >= number or None, f"an ack of {number}", timeout)
 
     # In Mephisto's words
 
@@ -177,56 +185,68 @@ class MockServer(MockWorkers):
 
     # From the loopback
 
-    def knows(self, token: str) -> bool:
-        """Whether this is the run's token."""
-        return self._wire.knows(token)
+    def hear_frame(self, socket: Socket, frame: str | bytes) -> None:
+        """Serve what came over a socket."""
+        for packet in self._board.packets_of(socket, frame):
+            if socket.is_closing:
+                break
+            if socket.listener is None:
+                socket.listener = self._introduce(socket, packet)
+            else:
+                socket.listener(socket, packet)
+        self._news.wake()
 
-    def hear_frame(self, socket: LauncherSocket, frame: str | bytes) -> None:
-        """A frame came; what is no packet costs its sender the connection."""
+    def lose(self, socket: Socket) -> None:
+        """Forget a socket whose connection is gone."""
+        if socket.listener == self._launcher_said:
+            self.log.append("a launcher left")
+        self._board.gone(socket)
+        self._news.wake()
+
+    def _introduce(self, socket: Socket, packet: Packet) -> Callable[[Socket, Packet], None]:
+        """The first packet says who is there: a launcher, or a page."""
+        if packet.packet_type != wire.ALIVE or packet.subject_id != wire.LAUNCHER_SUBJECT:
+            self._page_said(socket, packet)
+            return self._page_said
+        self._record(packet)
+        refusal = self._refusals.pop(0) if self._refusals else self._attach(socket, packet)
+        if refusal is not None:
+            self.log.append(f"refused a launcher ({refusal.code}): {refusal.reason}")
+            socket.close(refusal.code, refusal.reason)
+        return self._launcher_said
+
+    def _attach(self, socket: Socket, packet: Packet) -> Refusal | None:
         try:
-            for packet in wire.decode_frame(frame.encode() if isinstance(frame, str) else frame):
-                if not socket.is_refused:
-                    self._hear(socket, packet)
+            self._board.attach(socket, packet)
+        except HandshakeRefused as refused:
+            return Refusal(refused.code, refused.reason)
         except Malformed as malformed:
-            self._refuse(socket, Refusal(wire.MALFORMED, str(malformed)))
-        self._news.wake()
+            return Refusal(wire.MALFORMED, str(malformed))
+        return None
 
-    def lose(self, socket: LauncherSocket) -> None:
-        """A connection is gone."""
-        if socket is self._launcher:
-            self._launcher = None
-        self.log.append("a launcher left")
-        self._news.wake()
+    def _page_said(self, socket: Socket, packet: Packet) -> None:
+        self._board.switchboard.page_said(socket, packet, self._board.at())
 
-    def _hear(self, socket: LauncherSocket, packet: Packet) -> None:
+    def _launcher_said(self, socket: Socket, packet: Packet) -> None:
+        data = self._record(packet)
+        self._board.launcher_said(socket, packet)
+        if packet.packet_type == wire.AGENT_DETAILS and isinstance(data, dict):
+            request_id = data.get("request_id")
+            if isinstance(request_id, str):
+                self._answers[request_id] = data
+
+    def _record(self, packet: Packet) -> Any:
+        """Note a packet of a launcher; returns its data as Python values."""
         packet.data = msgspec.Raw(bytes(packet.data))
-        data = wire.decode(bytes(packet.data), _ANY, "JSON")
+        data = msgspec.json.decode(packet.data)
         self.packets.append(HeardPacket(packet.packet_type, packet.subject_id, data, packet))
         self.log.append(f"heard {packet.packet_type} of {packet.subject_id}")
-        if socket is self._launcher:
-            for answer in self._wire.hear(packet):
-                socket.say(answer)
-        else:
-            self._greet(socket, packet)
+        return data
 
-    def _greet(self, socket: LauncherSocket, first: Packet) -> None:
-        greeting = self._refusals.pop(0) if self._refusals else self._wire.greet(first, self._launcher is not None)
-        if isinstance(greeting, Refusal):
-            self._refuse(socket, greeting)
-            return
-        self.drop_launcher(wire.DISPLACED, "a newer launcher took over")
-        self._launcher = socket
-        for packet in greeting:
-            socket.say(packet)
-
-    def _refuse(self, socket: LauncherSocket, refusal: Refusal) -> None:
-        self.log.append(f"refused a launcher ({refusal.code}): {refusal.reason}")
-        socket.is_refused = True
-        socket.close(refusal.code, refusal.reason.encode()[:120].decode(errors="ignore"))
-
-    def _end(self, why: str) -> None:
-        self._launcher = None
-        self._news.end(why)
+    @property
+    def _launcher(self) -> Socket | None:
+        peer = self._board.switchboard.link.peer
+        return peer if isinstance(peer, Socket) else None
 
     async def _until(self, look: Callable[[], T | None], what: str, timeout: float | None) -> T:
         return await self._news.until(look, what, self.timeout if timeout is None else timeout)
@@ -234,6 +254,3 @@ class MockServer(MockWorkers):
     def _told(self) -> str:
         seen = Counter(packet.packet_type for packet in self.packets)
         return ", ".join(f"{name} ×{count}" for name, count in seen.items())
-
-
-_ANY = msgspec.json.Decoder(Any)

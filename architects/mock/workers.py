@@ -14,8 +14,8 @@ from falsework.router.wire.protocol import UploadedFile
 class MockWorkers(ABC):
     """Speaks for every worker's page."""
 
-    def __init__(self) -> None:
-        self.uploads: dict[str, bytes] = {}
+    def __init__(self, uploads: dict[str, bytes]) -> None:
+        self.uploads = uploads
         """What can be downloaded, by name."""
 
     @abstractmethod

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from .matching import ABSENT, Captures, Mismatch, fill, match, matches
+from .mock_router import MockRouter
 from .router_process import RUN_ID, TOKEN, RouterProcess
 from .vector import Step
 from .wire_clients import BOUNDARY, PATIENCE, Browser, SocketClient, ask_and_hang_up, multipart
@@ -26,7 +27,8 @@ class StepFailed(AssertionError):
 class Player:
     """Carries out a vector's steps against one router."""
 
-    def __init__(self, router: RouterProcess) -> None:
+    def __init__(self, router: RouterProcess | MockRouter) -> None:
+        """A MockRouter has no process: no step may ask for one."""
         self.router = router
         self.captures: Captures = {"token": TOKEN, "run_id": RUN_ID, "port": router.port}
         self.ended = False

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from .mock_router import LACKING, MockRouter
 from .player import Player, StepFailed
 from .router_process import RouterCommand, RouterProcess
 from .vector import Vector, load
 
+ALL = tuple(load())
+PAGE = Path(__file__).parents[2] / "docs" / "mock.md"
 
-@pytest.fixture(params=load(), ids=lambda vector: vector.id)
+
+@pytest.fixture(params=ALL, ids=lambda vector: vector.id)
 def vector(request: pytest.FixtureRequest) -> Vector:
     told: Vector = request.param
     return told
@@ -41,3 +45,32 @@ async def test_a_router_keeps_to_the_vector(player: Player, vector: Vector) -> N
         raise
     assert player.ended or router.is_running(), f"the router has ended:\n{router.said()[-2000:]}"
     assert not router.command.crash.search(router.said()), router.said()[-4000:]
+
+
+@pytest.fixture
+async def mock_router(vector: Vector) -> AsyncIterator[MockRouter]:
+    if missing := vector.needs & LACKING.keys():
+        pytest.skip(f"capability: {', '.join(sorted(missing))}")
+    router = MockRouter(vector.flags)
+    router.start()
+    yield router
+    await router.end()
+
+
+@pytest.mark.slow
+async def test_the_mock_keeps_to_the_vector(mock_router: MockRouter, vector: Vector) -> None:
+    player = Player(mock_router)
+    try:
+        await player.play(vector.steps)
+    finally:
+        await player.close()
+    assert mock_router.said() == ""
+
+
+def test_what_vectors_need_is_what_routers_can_lack() -> None:
+    assert {need for vector in ALL for need in vector.needs} == LACKING.keys()
+
+
+def test_the_page_of_the_mock_says_what_it_does_not_do() -> None:
+    page = " ".join(PAGE.read_text("utf-8").split())
+    assert [sentence for sentence in LACKING.values() if sentence not in page] == []

@@ -13,6 +13,14 @@ import yaml
 VECTORS = Path(__file__).with_name("vectors")
 Step = dict[str, Any]
 
+PROCESS, DISK, FORMS, FLAGS, OPEN = "a process", "a disk", "forms", "flags", "an open router"
+NEEDED_BY_STEPS = {
+    **dict.fromkeys(("restart", "start", "signal", "crash", "rival", "expect_exit"), PROCESS),
+    "stored": DISK,
+    "form": FORMS,
+}
+"""What a router must have for a step with this key in it; vectors name whatever else they need under `needs`."""
+
 
 @dataclass(frozen=True)
 class Vector:
@@ -23,6 +31,8 @@ class Vector:
     flags: list[str]
     files: dict[str, str]
     is_open: bool
+    needs: frozenset[str]
+    """What not every router has to have."""
 
 
 def load(directory: Path = VECTORS) -> Iterator[Vector]:
@@ -33,13 +43,21 @@ def load(directory: Path = VECTORS) -> Iterator[Vector]:
             continue
         book = yaml.safe_load(path.read_text("utf-8"))
         for told in book["vectors"]:
-            yield Vector(
-                f"{path.stem}: {told['name']}",
-                list(_with_parts(told["steps"], parts)),
-                [*book.get("flags", []), *told.get("flags", [])],
-                {**book.get("files", {}), **told.get("files", {})},
-                told.get("open", book.get("open", False)),
-            )
+            yield _vector(path.stem, book, told, parts)
+
+
+def _vector(book_name: str, book: dict[str, Any], told: dict[str, Any], parts: dict[str, list[Step]]) -> Vector:
+    steps = list(_with_parts(told["steps"], parts))
+    flags = [*book.get("flags", []), *told.get("flags", [])]
+    is_open = told.get("open", book.get("open", False))
+    needs = {*book.get("needs", []), *told.get("needs", [])}
+    needs |= {NEEDED_BY_STEPS[key] for step in steps for key in step if key in NEEDED_BY_STEPS}
+    if set(flags[::2]) - {"--limit"}:
+        needs.add(FLAGS)
+    if is_open:
+        needs.add(OPEN)
+    files = {**book.get("files", {}), **told.get("files", {})}
+    return Vector(f"{book_name}: {told['name']}", steps, flags, files, is_open, frozenset(needs))
 
 
 def _with_parts(steps: list[Step], parts: dict[str, list[Step]]) -> Iterator[Step]:

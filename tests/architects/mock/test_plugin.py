@@ -61,7 +61,7 @@ def test_the_page_names_whatever_a_test_can_do() -> None:
     from falsework.architects.mock.server import MockServer
 
     of_the_engine = {"play", "note", "put_up", "close", "untold", "say", "begun", "state", "published", "progress"}
-    of_the_server = {"start", "stop", "cut", "knows", "hear_frame", "lose"}
+    of_the_server = {"start", "stop", "cut", "hear_frame", "lose"}
     public = {name for kind in (MockStage, MockServer, MockLaunch) for name in dir(kind) if not name.startswith("_")}
     page = PAGE.read_text()
     assert {name for name in public - of_the_engine - of_the_server if name not in page} == set()

@@ -121,20 +121,27 @@ async def test_refusals_are_scripted_and_come_to_an_end(server: MockServer) -> N
     await welcome.channel.close()
 
 
-@pytest.mark.parametrize(
-    "frame",
-    ["{", "[]x", '{"packet_type": "heartbeat"}', '{"packet_type": "alive", "data": {"token": 7}}', b"\xff"],
-)
-async def test_what_is_no_greeting_is_refused(server: MockServer, frame: str | bytes) -> None:
+@pytest.mark.parametrize("data", [{"token": 7}, [1], {"token": TOKEN, "protocol": "one"}])
+async def test_what_is_no_greeting_is_refused(server: MockServer, data: Any) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(url_of(server)) as socket:
-        await (socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+        await socket.send_json({"packet_type": "alive", "subject_id": "mephisto", "data": data})
         await socket.receive()
         assert socket.close_code == wire.MALFORMED
 
 
+@pytest.mark.parametrize("frame", ["{", "[]x", '{"packet_type": "heartbeat"}', b"\xff"])
+async def test_who_does_not_say_that_it_is_a_launcher_is_none(server: MockServer, frame: str | bytes) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(url_of(server)) as socket:
+        await (socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+        assert (await socket.receive()).json()["packet_type"] == "error"
+    with pytest.raises(NotSeen):
+        await server.connected(timeout=0.05)
+    assert server.packets == []
+
+
 async def test_of_a_frame_that_is_refused_nothing_more_is_heard(server: MockServer) -> None:
     server.refuse_launcher()
-    hello = {"packet_type": "alive", "data": {"token": TOKEN, "protocol": 1}}
+    hello = {"packet_type": "alive", "subject_id": "mephisto", "data": {"token": TOKEN, "protocol": 1}}
     async with aiohttp.ClientSession() as session, session.ws_connect(url_of(server)) as socket:
         await socket.send_json([hello, hello])
         await socket.receive()
@@ -236,13 +243,47 @@ async def test_a_frame_needs_a_launcher(server: MockServer) -> None:
         server.send_frame("{}")
 
 
-async def test_a_bad_packet_of_the_launcher_costs_it_the_connection(server: MockServer) -> None:
+async def test_a_bad_packet_of_the_launcher_is_answered_with_what_was_wrong(server: MockServer) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(url_of(server)) as socket:
-        await socket.send_json({"packet_type": "alive", "data": {"token": TOKEN, "protocol": 1}})
+        greeting = {"token": TOKEN, "protocol": 1}
+        await socket.send_json({"packet_type": "alive", "subject_id": "mephisto", "data": greeting})
         assert (await socket.receive()).json()["packet_type"] == "welcome"
         await socket.send_json({"packet_type": "ack", "data": {"number": "many"}})
-        await socket.receive()
-        assert socket.close_code == wire.MALFORMED
+        answer = (await socket.receive()).json()
+        assert (answer["packet_type"], answer["data"]["error"]) == ("error", "malformed")
+        await server.connected()
+
+
+async def test_pages_of_ones_own_are_served_beside_the_scripted_workers(server: MockServer, launcher: Launcher) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as page:
+        asking = asyncio.create_task(page.post(f"{url_of(server)}/request_agent", json={"provider_data": {}}))
+        [asked] = await launcher.came("register_agent")
+        details = {"request_id": data_of(asked)["request_id"], "agent_id": "a", "init_task_data": {}}
+        launcher.channel.send(Envelope(wire.AGENT_DETAILS, RUN_ID, details))
+        assert (await (await asking).json())["data"]["agent_id"] == "a"
+        server.submit_mock_unit("another", 1)
+        handed_in = await page.post(f"{url_of(server)}/submit_task", json={"USED_AGENT_ID": "a", "final_data": 2})
+        assert (await handed_in.json()) == {"status": "Submitted!"}
+    numbers = [(one.number, data_of(one)) for one in await launcher.came("submit_unit", 2)]
+    assert numbers == [(1, 1), (2, 2)]
+
+
+async def test_what_pages_say_is_not_taken_for_a_launchers_word(server: MockServer, launcher: Launcher) -> None:
+    await server.connected()
+    heard = len(server.packets)
+    async with aiohttp.ClientSession() as session, session.ws_connect(url_of(server)) as socket:
+        await socket.send_json({"packet_type": "heartbeat", "subject_id": "nobody"})
+        assert (await socket.receive()).json()["data"]["error"] == "unknown_agent"
+    assert all(one.packet_type != "heartbeat" or one.subject_id != "nobody" for one in server.packets[heard:])
+
+
+async def test_going_down_answers_the_pages_that_wait(server: MockServer, launcher: Launcher) -> None:
+    async with aiohttp.ClientSession() as page:
+        asking = asyncio.create_task(page.post(f"{url_of(server)}/request_agent", json={"provider_data": {}}))
+        await launcher.came("register_agent")
+        await server.stop()
+        answer = await asking
+        assert (answer.status, (await answer.json())["error"]) == (503, "restarting")
 
 
 async def test_a_connection_ends_with_the_code_that_is_scripted(server: MockServer, launcher: Launcher) -> None:
