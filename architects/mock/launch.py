@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-from falsework.engine.config import load_task_file
 from falsework.engine.directories import home
 from falsework.engine.launch.launcher import Outcome, TaskLauncher
 from falsework.engine.ledger.ledger import Ledger
@@ -39,7 +38,6 @@ class MockLaunch(Reporter):
     def __init__(self, stage: Stage, task_file: Path | str, overrides: Sequence[str]) -> None:
         """Raises ConfigError. Legal in a running loop; `launching` sees to its end."""
         overrides = (ON_STAGE, *overrides)
-        loaded = load_task_file(task_file, overrides)
         self.run_id, self.directory, self.url = "", Path(), ""
         self.states: list[State] = []
         """The states that the run was in, in order."""
@@ -49,7 +47,7 @@ class MockLaunch(Reporter):
         self._stage = stage
         self._is_told = False
         self._news = News(lambda: ", ".join(self.states))
-        launcher = TaskLauncher(loaded, self.ledger, reporter=self, overrides=overrides)
+        launcher = TaskLauncher.of(task_file, self.ledger, reporter=self, overrides=overrides)
         self._work = asyncio.create_task(launcher.launch(), name=f"launch of {task_file}")
         self._work.add_done_callback(lambda work: self._news.end("the launch ended"))
 

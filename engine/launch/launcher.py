@@ -10,14 +10,14 @@ import asyncio
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import msgspec
 
-from ..config import TASK_FILE, TaskFile
+from ..config import TASK_FILE, TaskFile, load_task_file
 from ..contract.architect import Site
 from ..contract.cancellation import uncancelled
 from ..contract.provider import make_provider
@@ -83,6 +83,11 @@ class TaskLauncher:
         self._overrides, self._clock = overrides, clock
         self._architect = architect_class(task_file.architect.type)()
         self._hook = Hook.load(task_file.task.hook, self._reporter.say)
+
+    @classmethod
+    def of(cls, path: Path | str, ledger: Ledger, *, reporter: Reporter, overrides: Sequence[str]) -> Self:
+        """The launcher of the task file at `path`, changed as on the command line. Raises ConfigError."""
+        return cls(load_task_file(path, overrides), ledger, reporter=reporter, overrides=tuple(overrides))
 
     async def launch(self) -> Outcome:
         """Run the task to its end, and return what it came to.
