@@ -6,10 +6,15 @@ Nothing of the engine is imported before a command needs it, so that `falsework 
 from __future__ import annotations
 
 from .commands import app
+from .exits import end_without_what_is_left
 from .streams import make_stderr_unbreakable
 
 
 def main() -> None:
-    """The console script. Ends in SystemExit, with a code of exits.py."""
+    """The console script. Ends the process, with a code of exits.py."""
     make_stderr_unbreakable()
-    app()
+    try:
+        app()
+    except BaseException as ended:
+        end_without_what_is_left(ended)
+        raise

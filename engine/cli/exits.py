@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 
 import typer
 
 from ..errors import ConfigError, FalseworkError, ShutdownFailed
+
+left_behind: set[str] = set()
+"""Tasks and threads that did not end when their loop was left, by name."""
 
 
 class Exit(IntEnum):
@@ -77,6 +81,22 @@ def reported() -> Iterator[None]:
     except OSError as error:
         print(f"falsework: {error}", file=sys.stderr)
         raise typer.Exit(Exit.FAILED) from error
+
+
+def end_without_what_is_left(ended: BaseException) -> None:
+    """End the process with the code of `ended`, if a task or thread is left that would keep it; else do nothing."""
+    if not left_behind:
+        return
+    if isinstance(ended, SystemExit):
+        code = ended.code if isinstance(ended.code, int) else Exit.FAILED if ended.code else Exit.DONE
+    else:
+        code = Exit.FAILED
+        sys.excepthook(type(ended), ended, ended.__traceback__)
+    print(f"falsework: left behind, since it does not end: {', '.join(sorted(left_behind))}", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _inside(error: BaseException) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from pathlib import Path
@@ -13,6 +12,7 @@ from ..ledger.ledger import Ledger, RunRecord
 from ..lifecycle.states import FINAL
 from ..report import Reporter
 from ..run.run import LOG_FILE as KEPT
+from . import loop
 from .records import reading_run
 
 FILE_NAME = "router.log"
@@ -50,7 +50,7 @@ def log_file(run: RunRecord) -> Path | None:
 def _print_fetched(ledger: Ledger, run: RunRecord, lines: int) -> None:
     """Print what the server's own backend has of its log. Raises NoLog if that is nothing."""
     looked_at = run_of(ledger, run, settings_of(run), Reporter())
-    fetched = asyncio.run(looked_at.architect.log_tail(looked_at.site, lines)) if run.state is not FINAL else []
+    fetched = loop.run(lambda: looked_at.hands.log_tail(lines)) if run.state is not FINAL else []
     if not fetched:
         raise NoLog(f"run {run.run_id} has no log in {run.directory}, and none can be had from its backend")
     print("\n".join(fetched))

@@ -1,25 +1,33 @@
 """SIGINT, SIGTERM and SIGHUP, handled once, here, for every command that has something standing.
 
 The first: stop and shut down. Every later one while that goes on: answered with what is being waited for. The third: leave
-at once. A signal that was ignored when the command began (nohup, a shell's background) stays ignored.
+at once, also where something keeps the loop from turning. A signal that was ignored when the command began (nohup, a shell's
+background) stays ignored.
 """
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import os
 import signal
 import sys
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from .exits import Interrupted
+from . import loop
+from .exits import Exit, Interrupted
 
 T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST = 3
 """Signals after which nothing is waited for any more."""
+LEAVING = 5.0
+"""Seconds for saying what still stands. Past it the process ends without."""
 
 
 class Edge(ABC):
@@ -44,9 +52,10 @@ class Edge(ABC):
 
 def run(main: Callable[[], Coroutine[Any, Any, T]], edge: Edge) -> T:
     """Run `main` in a loop of its own to its end. Raises Interrupted if it ended because of a signal."""
+    heeding = _Heeding(edge)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_guarded(main, edge))
+        with heeding.signals():
+            return loop.run(main, heeding.begin)
     except asyncio.CancelledError:
         raise Interrupted("interrupted") from None
 
@@ -58,35 +67,53 @@ def leave_with(lines: Iterable[str], code: int) -> NoReturn:
     os._exit(code)
 
 
-async def _guarded(main: Callable[[], Coroutine[Any, Any, T]], edge: Edge) -> T:
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(main())
-    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    count = 0
+class _Heeding:
+    """What the signals of one command do. Python's own handlers count them, since the loop may be kept from turning."""
 
-    def take() -> None:
-        nonlocal count
-        count += 1
-        if count >= MOST:
-            edge.leave()
-        elif count == 1 and not edge.is_ending():
-            edge.stopping()
-            task.cancel()
-        else:
-            edge.waiting(MOST - count)
+    def __init__(self, edge: Edge) -> None:
+        self._edge, self._count = edge, 0
+        self._task: asyncio.Task[Any] | None = None
 
-    for number in heeded:
-        loop.add_signal_handler(number, take)
-    try:
-        return await task
-    finally:
+    def begin(self, task: asyncio.Task[Any]) -> None:
+        """This is what the first signal stops."""
+        self._task = task
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Heed the signals that were not ignored before, as long as this lasts."""
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        heeded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
         for number in heeded:
-            loop.remove_signal_handler(number)
+            signal.signal(number, self._take)
+        try:
+            yield
+        finally:
+            for number in heeded:
+                signal.signal(number, before[number])
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count >= MOST:
+            _thread.start_new_thread(self._leave, ())
+            _thread.start_new_thread(_end_soon, ())
+        elif self._task is not None:
+            self._task.get_loop().call_soon_threadsafe(self._answer, self._count)
+
+    def _answer(self, count: int) -> None:
+        if count == 1 and self._task is not None and not self._edge.is_ending():
+            self._edge.stopping()
+            self._task.cancel()
+        else:
+            self._edge.waiting(MOST - count)
+
+    def _leave(self) -> None:
+        """In a thread of its own: where the signal came, locks may be held that saying it needs."""
+        try:
+            self._edge.leave()
+        finally:
+            os._exit(Exit.STANDING)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
+def _end_soon() -> None:
+    time.sleep(LEAVING)
+    os._exit(Exit.STANDING)

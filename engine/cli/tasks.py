@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shlex
 import shutil
@@ -12,11 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..config import TASK_FILE, TaskFile, load_task_file
-from ..contract.registry import architect_class
 from ..errors import ConfigError, Problem
+from ..run.hands import preflight
 from ..settings.checks import nearest_name
 from ..settings.units import load_units
 from ..work.hook import Hook
+from . import loop
 from .choices import Example
 from .output import print_aligned
 
@@ -58,6 +58,10 @@ def warn_of_ignored(task_file: TaskFile) -> None:
         print(f"warning: {task_file.file}: ignored: {', '.join(task_file.ignored)}", file=sys.stderr)
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def _problems_of_hook(task_file: TaskFile) -> Sequence[Problem]:
     try:
         Hook.load(task_file.task.hook, lambda text: None)
@@ -67,9 +71,8 @@ def _problems_of_hook(task_file: TaskFile) -> Sequence[Problem]:
 
 
 def _problems_of_preflight(task_file: TaskFile) -> Sequence[Problem]:
-    architect = architect_class(task_file.architect.type)
     try:
-        asyncio.run(architect.assert_task_args(task_file.architect, task_file.task))
+        loop.run(lambda: preflight(task_file.architect, task_file.task, _say))
     except ConfigError as error:
         return error.problems
     return ()

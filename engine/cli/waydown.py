@@ -10,7 +10,7 @@ from ..launch.farewell import LONGEST
 from ..launch.serving import FAREWELL_TIMEOUT
 from ..ledger.ledger import Ledger
 from ..lifecycle.states import FINAL, State
-from ..run.cancellation import SETTLE_TIMEOUT
+from ..run.limit import SETTLE_TIMEOUT
 from .exits import Exit
 from .output import local_time
 from .progress import Progress

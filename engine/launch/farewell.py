@@ -44,7 +44,7 @@ async def take_down(run: Run, foreman: Foreman, reporter: Reporter, reason: str)
         await run.shutdown(reason)
     finally:
         await foreman.stop()
-        await salvage(run.remains, foreman, reporter)
+        await salvage(run.hands.remains, foreman, reporter)
 
 
 async def _hand_over(

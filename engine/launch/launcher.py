@@ -21,7 +21,6 @@ from ..config import TASK_FILE, TaskFile, load_task_file
 from ..contract.architect import Site
 from ..contract.cancellation import uncancelled
 from ..contract.provider import make_provider
-from ..contract.registry import architect_class
 from ..counts import Counts
 from ..directories import new_run_id, run_directory, write_secret
 from ..errors import ConfigError, Problem
@@ -29,6 +28,7 @@ from ..ledger.ledger import Ledger, RunRecord
 from ..ledger.owner import Owner
 from ..lifecycle.states import State
 from ..report import Reporter
+from ..run.hands import Hands, preflight
 from ..run.run import Run
 from ..settings.sections import LifecycleArgs, TaskArgs
 from ..settings.units import UNITS_FILE, load_units
@@ -81,7 +81,6 @@ class TaskLauncher:
         self._file, self._ledger, self._bots = task_file, ledger, bots
         self._reporter = reporter or Reporter()
         self._overrides, self._clock = overrides, clock
-        self._architect = architect_class(task_file.architect.type)()
         self._hook = Hook.load(task_file.task.hook, self._reporter.say)
 
     @classmethod
@@ -98,7 +97,7 @@ class TaskLauncher:
         units = load_units(self._file.task.units)
         self._check_bots()
         self._check_sizes(units)
-        await type(self._architect).assert_task_args(self._file.architect, self._file.task)
+        await preflight(self._file.architect, self._file.task, self._reporter.say)
         run = self._make_run(self._make_site())
         await self._enter(run, units)
         try:
@@ -163,11 +162,9 @@ class TaskLauncher:
 
     def _make_run(self, site: Site) -> Run:
         return Run(
-            site,
-            self._architect,
+            Hands.of(self._file.architect.type, site, self._reporter.say),
             self._ledger,
             self._file.lifecycle,
-            say=self._reporter.say,
             on_state=self._reporter.state,
             clock=self._clock,
         )

@@ -86,7 +86,7 @@ async def resume(
 
         async def find_server() -> str:
             await _let_go(run, f"its launcher {dead} is gone; resumed")
-            if await run.architect.probe(run.site) is Presence.GONE:
+            if await run.hands.probe() is Presence.GONE:
                 raise ConnectFailed("the server is gone as well")
             return run.site.url or ""
 
@@ -165,20 +165,20 @@ def _at_work(
 
 async def _collect(run: Run, foreman: Foreman, reporter: Reporter) -> bool:
     """Take in what there is; returns whether the server is gone."""
-    if run.state is not FINAL and await run.architect.probe(run.site) is not Presence.GONE:
+    if run.state is not FINAL and await run.hands.probe() is not Presence.GONE:
         await _connect(run, foreman)
         await farewell.take_in(run, foreman, reporter, FAREWELL_TIMEOUT)
         return False
     if run.state is not FINAL:
         await run.shutdown("its server is gone")
-    await salvage(run.remains, foreman, reporter)
+    await salvage(run.hands.remains, foreman, reporter)
     return True
 
 
 async def _say_farewell(run: Run, foreman: Foreman, reporter: Reporter) -> None:
     """As a launch ends: nobody begins anything any more, and what the server holds is taken in."""
     try:
-        if await run.architect.probe(run.site) is Presence.GONE:
+        if await run.hands.probe() is Presence.GONE:
             return
         await FAREWELL_LIMIT.apply(lambda: _connect(run, foreman))
         await farewell.take_leave(run, foreman, reporter, FAREWELL_TIMEOUT)
@@ -201,4 +201,4 @@ def _count(run: Run) -> int:
 
 
 def _has_remains(run: Run) -> bool:
-    return run.remains is not None and run.remains.exists()
+    return run.hands.remains is not None and run.hands.remains.exists()

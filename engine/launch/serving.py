@@ -125,7 +125,7 @@ class Serving:
                 await self._go_on_without(channel_id)
                 continue
             await self._run.lose("the channel did not come back")
-            presence = await self._run.architect.probe(self._run.site)
+            presence = await self._run.hands.probe()
             if presence in (Presence.GONE, Presence.DOWN):
                 raise ConnectFailed(f"the server is {presence}")
             await self._connect()
@@ -141,7 +141,7 @@ class Serving:
     async def _take_in_of_lost(self) -> set[str | None]:
         """What servers held that are lost, now or before the run was resumed; returns the agents who handed in."""
         there = {channel.router_epoch for channel in self._run.channels}
-        lost = await held_by_lost(self._run.remains, there, self._reporter)
+        lost = await held_by_lost(self._run.hands.remains, there, self._reporter)
         for outbox in lost:
             for packet in outbox.packets:
                 self._foreman.take_from_disk(outbox.router_epoch, packet)

@@ -8,23 +8,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
-from ..contract.architect import (
-    Architect,
-    Leftover,
-    Presence,
-    Resource,
-    Site,
-)
+from ..contract.architect import Leftover, Presence, Resource, Site
 from ..contract.registry import architect_class, architects
 from ..directories import run_location
 from ..errors import ArchitectError, FalseworkError
 from ..ledger.ledger import Ledger
+from ..run.hands import Hands, leftovers
 from ..run.limit import Limit
 from ..run.retry import until_down
 from ..settings.sections import LifecycleArgs, ShutdownArgs, TaskArgs
 from .takeover import Settings, site_of
-
-LOOK_LIMIT = Limit(60.0, "the time for a provider to say what stands there")
 
 
 class Stray(NamedTuple):
@@ -43,7 +36,7 @@ async def find_strays(ledger: Ledger, say: Callable[[str], None], *, elsewhere: 
     known = {record.run_id for record in ledger.runs()}
     for name in architects():
         try:
-            found = await LOOK_LIMIT.apply(architect_class(name)().leftovers)
+            found = await leftovers(name, say)
         except FalseworkError as error:
             say(f"{name} cannot be asked what stands there: {error}")
             continue
@@ -56,14 +49,14 @@ async def find_strays(ledger: Ledger, say: Callable[[str], None], *, elsewhere: 
 
 async def end_stray(stray: Stray, say: Callable[[str], None]) -> None:
     """Take a stray down and see that it is gone; tried again as for any run. Raises ShutdownFailed or ArchitectError."""
-    architect, site = architect_class(stray.architect)(), _site_of(stray)
+    hands, settings = Hands.of(stray.architect, _site_of(stray), say), ShutdownArgs()
+    limit = Limit(settings.timeout, "lifecycle.shutdown.timeout")
 
     async def attempt() -> None:
-        await architect.shutdown(site)
-        await _see_it_gone(architect, site)
+        await hands.shutdown(limit)
+        await _see_it_gone(hands)
 
-    settings = ShutdownArgs()
-    await until_down(attempt, settings, Limit(settings.timeout, "lifecycle.shutdown.timeout"), say)
+    await until_down(attempt, settings, limit, say)
 
 
 def _site_of(stray: Stray) -> Site:
@@ -78,7 +71,9 @@ def _site_of(stray: Stray) -> Site:
     return site
 
 
-async def _see_it_gone(architect: Architect, site: Site) -> None:
-    presence = await architect.probe(site)
+async def _see_it_gone(hands: Hands) -> None:
+    presence = await hands.probe()
     if presence is not Presence.GONE:
-        raise ArchitectError(f"the server of {site.run_id} is {presence}, not gone, after it was taken down")
+        raise ArchitectError(
+            f"the server of {hands.site.run_id} is {presence}, not gone, after it was taken down{hands.trouble}"
+        )

@@ -111,7 +111,7 @@ class Sweeper:
     async def _has_ended(self, record: RunRecord) -> bool:
         """Whether the server of a run that served is gone, by its lease for example: then nobody can resume it."""
         run = run_of(self._ledger, record, settings_of(record), self._told(record))
-        return await run.architect.probe(run.site) is Presence.GONE
+        return await run.hands.probe() is Presence.GONE
 
     def _told(self, record: RunRecord) -> Reporter:
         return OneOfSeveral(record.run_id, self._say)

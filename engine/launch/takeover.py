@@ -22,6 +22,7 @@ from ..ledger.ledger import Ledger, RunRecord, Step
 from ..ledger.owner import Owner
 from ..lifecycle.states import WORK, Trigger
 from ..report import Reporter
+from ..run.hands import Hands
 from ..run.run import Run
 from ..settings.sections import LifecycleArgs, ProviderArgs, TaskArgs
 from ..settings.units import UNITS_FILE
@@ -57,15 +58,12 @@ async def take_over(ledger: Ledger, record: RunRecord, reporter: Reporter, setti
 
 def run_of(ledger: Ledger, record: RunRecord, settings: Settings, reporter: Reporter) -> Run:
     """The run as the ledger has it, for whoever owns it; whoever does not may look at it, and call nothing else."""
-    architect = architect_class(record.architect)()
     site = site_of(record.run_id, record.directory, settings, _token(record.directory))
     site.epoch, site.url, site.resources = record.epoch, record.url, ledger.resources(record.run_id)
     run = Run(
-        site,
-        architect,
+        Hands.of(record.architect, site, reporter.say),
         ledger,
         settings.lifecycle,
-        say=reporter.say,
         on_state=reporter.state,
         state=record.state,
     )

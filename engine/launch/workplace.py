@@ -56,8 +56,12 @@ def _fetching(run: Run) -> Callable[[str, Path], Any]:
     """How an upload is had: from the server, or from what it left on this machine."""
 
     async def fetch(filename: str, directory: Path) -> Path:
-        if run.state is not State.CONNECTED and run.remains is not None and lies_here(run.remains, filename):
-            return await copy_upload(run.remains, filename, directory)
-        return await run.architect.download_file(run.site, filename, directory)
+        if (
+            run.state is not State.CONNECTED
+            and run.hands.remains is not None
+            and lies_here(run.hands.remains, filename)
+        ):
+            return await copy_upload(run.hands.remains, filename, directory)
+        return await run.hands.download_file(filename, directory)
 
     return fetch

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import LimitReached
 
 T = TypeVar("T")
+SETTLE_TIMEOUT = 10.0
+"""Seconds that cancelled work gets to end before it is given up."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,16 @@ class Limit:
 
     async def apply(self, action: Callable[[], Awaitable[T]]) -> T:
         """Run `action` to its end within the limit. Raises LimitReached, after the action has ended from its cancellation."""
+        async with self.kept():
+            return await action()
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Hold the limit over a block. Raises LimitReached, after the block has ended from its cancellation."""
         scope = asyncio.timeout(self.seconds)
         try:
             async with scope:
-                return await action()
+                yield
         except TimeoutError as error:
             if self.seconds is None or not scope.expired():
                 raise  # the action's own

@@ -66,7 +66,7 @@ async def until_down(
 ) -> None:
     """Attempt until one succeeds, again on any error, within `limit`. Raises the last ShutdownFailed.
 
-    If the time ran out in the middle of an attempt, it holds the LimitReached, and what the attempt before met.
+    If the time ran out in the middle of an attempt, it holds the LimitReached, and what the first and the last attempt met.
     """
     failures: list[Exception] = []
     policy = _policy(settings, limit.seconds, Exception, say, sleep)
@@ -75,7 +75,9 @@ async def until_down(
     except ShutdownFailed:
         raise
     except Exception as error:
-        raise ShutdownFailed("it could not be taken down", [error, *failures[-1:]]) from error
+        raise ShutdownFailed(
+            "it could not be taken down", [error, *dict.fromkeys((*failures[:1], *failures[-1:]))]
+        ) from error
 
 
 def _policy(

@@ -1,26 +1,21 @@
-"""One life of one task server: the only actor, and the only caller of its architect.
+"""One life of one task server: the only actor.
 
-The account says what is legal and has it in the ledger before it happens, then the architect acts. Whatever ends an action
-(an error, a time-out, a cancellation) is recorded as what it is, and `shutdown` works from every state, also in the middle of
-an action, which it cancels first. Shutting down is a task of its own: cancelling who waits for it stops nothing.
+The account says what is legal and has it in the ledger before it happens, then the architect acts, through its hands.
+Whatever ends an action (an error, a time-out, a cancellation) is recorded as what it is, and `shutdown` works from every
+state, also in the middle of an action, which it cancels first. Shutting down is a task of its own: cancelling who waits for
+it stops nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..channel.channel import Channel
-from ..contract.architect import (
-    Architect,
-    Presence,
-    Resource,
-    Site,
-)
+from ..contract.architect import Presence, Resource
 from ..contract.bundle import Bundle
 from ..errors import (
     ArchitectError,
@@ -38,23 +33,19 @@ from ..lifecycle.states import (
 )
 from ..settings.sections import LifecycleArgs
 from .account import Account
-from .cancellation import SETTLE_TIMEOUT, Calls
+from .hands import Hands
 from .limit import NO_LIMIT, Limit
 from .retry import AttemptTimedOut, until_deployed, until_down
+from .telling import harmless
 from .watching import raise_once_gone, unless
 
 T = TypeVar("T")
 UNDO_LIMIT = Limit(60.0, "the time for taking down a failed attempt")
 """Past it, the deploy is given up and shutting down takes over."""
-CLEANUP_LIMIT = Limit(60.0, "the time for cleaning up")
-CLOSE_LIMIT = Limit(15.0, "the time for closing a channel")
-LOG_LIMIT = Limit(10.0, "the time for fetching the server's log")
 LINES_IN_ERROR, LINES_KEPT = 10, 1000
 """Lines of the server's log that an error carries, and that are kept of a server whose log goes with it."""
 LOG_FILE = "server.log"
 """In the run's directory: those lines."""
-
-log = logging.getLogger("falsework.run")
 
 
 class CutOff(FalseworkError):
@@ -64,32 +55,28 @@ class CutOff(FalseworkError):
 class Run:
     """Drives one architect through the lifecycle, one action at a time: while one is under way, only `shutdown` is legal.
 
-    `say` hears one line about each thing worth telling. `clock` gives seconds since the epoch, for the ledger. A run that
-    was recorded before starts in `state`. What was cancelled gets `settle_timeout` seconds to end.
+    What is worth telling is told as its hands tell it. `clock` gives seconds since the epoch, for the ledger. A run that was
+    recorded before starts in `state`.
     """
 
     def __init__(
         self,
-        site: Site,
-        architect: Architect,
+        hands: Hands,
         ledger: Ledger,
         limits: LifecycleArgs,
         *,
-        say: Callable[[str], None] = log.info,
         on_state: Callable[[State], None] = lambda state: None,
         clock: Callable[[], float] = time.time,
         state: State = INITIAL,
-        settle_timeout: float = SETTLE_TIMEOUT,
     ) -> None:
-        self.site, self.architect, self.limits = site, architect, limits
+        self.hands, self.site, self.limits = hands, hands.site, limits
         self.channels: list[Channel] = []
-        self._say = _harmless(say)
-        self._account = Account(site, ledger, state, self._say, _harmless(on_state), clock)
-        self._calls = Calls(self._say, settle_timeout)
+        self._say = hands.say
+        self._account = Account(self.site, ledger, state, self._say, harmless(on_state), clock)
         self._action: asyncio.Task[Any] | None = None
         self._stoppable: set[asyncio.Task[Any]] = set()
         self._shutdown: asyncio.Task[None] | None = None
-        site.record = self._record_resource
+        self.site.record = self._record_resource
 
     @property
     def state(self) -> State:
@@ -105,19 +92,10 @@ class Run:
     def story(self, story: list[Step]) -> None:
         self._account.story = story
 
-    @property
-    def remains(self) -> Path | None:
-        """The server's data directory, where it is on this machine and outlives the server."""
-        return self.architect.remains(self.site)
-
     async def prepare(self) -> Bundle:
         """Make the bundle. Legal in configured and prepare_failed."""
         limit = Limit(self.limits.prepare_timeout, "lifecycle.prepare_timeout")
-
-        async def prepare() -> Bundle:
-            return await self._calls.make(Trigger.PREPARE, self.architect.prepare(self.site))
-
-        return await self._act(Trigger.PREPARE, lambda: self._work(Trigger.PREPARE, prepare, limit))
+        return await self._act(Trigger.PREPARE, lambda: self._work(Trigger.PREPARE, self.hands.prepare, limit))
 
     async def deploy(self, bundle: Bundle) -> str:
         """Seal the bundle and put the server up; returns its URL. Legal in prepared and deploy_failed.
@@ -154,15 +132,15 @@ class Run:
                 on_catastrophic_disconnect(channel_id)
 
         async def open_unless_gone() -> None:
-            await unless(lambda: raise_once_gone(self._look, lambda: False), open_all)
+            await unless(lambda: raise_once_gone(self.hands.probe, lambda: False), open_all)
 
         async def connect() -> list[Channel]:
             await self._close_channels()
             callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
-            self.channels = self.architect.get_channels(self.site, *callbacks)
+            self.channels = self.hands.get_channels(*callbacks)
             try:
                 attach(self.channels)
-                await self._calls.make(Trigger.CONNECT, open_unless_gone())
+                await self.hands.connect(open_unless_gone())
             except BaseException:
                 await self._close_channels()
                 raise
@@ -189,7 +167,7 @@ class Run:
 
     async def notice_death(self) -> NoReturn:
         """Raises ConnectFailed once a server that is not connected was seen to be gone."""
-        await raise_once_gone(self._look, lambda: all(channel.is_connected for channel in self.channels))
+        await raise_once_gone(self.hands.probe, lambda: all(channel.is_connected for channel in self.channels))
 
     async def lose(self, reason: str) -> None:
         """The connection is lost and did not come back, or is given up. Legal in connected."""
@@ -203,20 +181,16 @@ class Run:
 
     async def cleanup(self) -> None:
         """Remove what deploying needed and running does not. Legal once deployed; an error here is told, not raised."""
-
-        async def cleanup() -> None:
-            await CLEANUP_LIMIT.apply(lambda: self._calls.make("cleanup", self.architect.cleanup(self.site)))
-
         if self._is_going_down:
             return
         try:
-            await self._until_shutdown(asyncio.create_task(cleanup(), name=f"cleanup of {self.site.run_id}"))
+            await self._until_shutdown(asyncio.create_task(self.hands.cleanup(), name=f"cleanup of {self.site.run_id}"))
         except Exception as error:  # noqa: BLE001 - what is left over here costs space, not the run
             self._say(f"cleanup after deploying failed: {error}")
 
     async def explain(self, error: Exception) -> None:
         """Give an error the last lines of the server's log as a note, unless it has them. Call it before anything is deleted."""
-        lines = await self._log_tail(LINES_IN_ERROR)
+        lines = await self.hands.log_tail(LINES_IN_ERROR)
         if lines and lines[-1] not in str(error):
             error.add_note("\n  ".join(["the last of its log:", *lines]))
 
@@ -269,14 +243,14 @@ class Run:
 
     async def _deploy_once(self, bundle: Bundle) -> str:
         """One attempt. It begins where nothing stands, and when it fails nothing stands; one that is cut off may leave things."""
-        if self.site.resources or Trigger.DEPLOY in self._calls.given_up:
+        if self.site.resources or Trigger.DEPLOY in self.hands.given_up:
             await self._bring_down(UNDO_LIMIT)
         settings = self.limits.deploy
         limit = Limit(settings.attempt_timeout, "lifecycle.deploy.attempt_timeout", AttemptTimedOut)
 
         async def deploy() -> str:
             await asyncio.to_thread(bundle.seal)
-            return await self._calls.make(Trigger.DEPLOY, self.architect.deploy(self.site, bundle))
+            return await self.hands.deploy(bundle)
 
         try:
             url = await limit.apply(deploy)
@@ -297,7 +271,7 @@ class Run:
 
     async def _record_resource(self, resource: Resource, stands: bool) -> None:
         """As the account does. What was given up may make nothing more: it is taken down as far as it got."""
-        if stands and self._calls.is_asked_by_given_up():
+        if stands and self.hands.is_asked_by_given_up():
             raise ArchitectError(f"{resource.kind} {resource.name} may not be made any more: its deploy was given up")
         await self._account.record_resource(resource, stands)
 
@@ -334,19 +308,10 @@ class Run:
 
     async def _keep_log(self) -> None:
         """Of a server that leaves nothing on this machine, keep the end of its log."""
-        if self.site.resources and self.remains is None:
-            lines = await self._log_tail(LINES_KEPT)
+        if self.site.resources and self.hands.remains is None:
+            lines = await self.hands.log_tail(LINES_KEPT)
             if lines:
                 await asyncio.to_thread(_write_lines, self.site.directory / LOG_FILE, lines, self._say)
-
-    async def _log_tail(self, lines: int) -> list[str]:
-        try:
-            return await LOG_LIMIT.apply(
-                lambda: self._calls.make("log_tail", self.architect.log_tail(self.site, lines))
-            )
-        except Exception as error:  # noqa: BLE001 - a log explains, and must not be in the way of what it explains
-            self._say(f"the server's log could not be had: {error}")
-            return []
 
     async def _close_channels(self) -> None:
         """Close every channel."""
@@ -356,19 +321,20 @@ class Run:
     async def _close(self, channel: Channel) -> None:
         """What keeps a channel from closing is told, and keeps nothing else from happening."""
         try:
-            await CLOSE_LIMIT.apply(lambda: self._calls.make("closing a channel", channel.close()))
+            await self.hands.close(channel)
         except Exception as error:  # noqa: BLE001 - its other end is what has to go, and that is looked at
             self._say(f"channel {channel.channel_id} could not be closed: {error}")
 
     async def _bring_down(self, limit: Limit) -> None:
         """Take down whatever stands, again and again, until it was seen to be gone. Raises ShutdownFailed."""
-        await until_down(self._take_down, self.limits.shutdown, limit, self._say)
+        await until_down(lambda: self._take_down(limit), self.limits.shutdown, limit, self._say)
 
-    async def _take_down(self) -> None:
-        """One attempt. A step that fails never keeps the next from being tried."""
-        deploy_goes_on = Trigger.DEPLOY in self._calls.given_up  # before looking: what it makes meanwhile is not seen
+    async def _take_down(self, limit: Limit) -> None:
+        """One attempt, of those that `limit` is for. A step that fails never keeps the next from being tried."""
+        deploy_goes_on = Trigger.DEPLOY in self.hands.given_up  # before looking: what it makes meanwhile is not seen
         errors: list[Exception] = []
-        for step in (self._call_shutdown, self._see_it_gone):
+        steps: tuple[Callable[[], Awaitable[None]], ...] = (lambda: self.hands.shutdown(limit), self._see_it_gone)
+        for step in steps:
             try:
                 await step()
             except Exception as error:  # noqa: BLE001 - collected, raised together below
@@ -378,16 +344,10 @@ class Run:
         if errors:
             raise ShutdownFailed(f"run {self.site.run_id} is not down", errors)
 
-    async def _call_shutdown(self) -> None:
-        await self._calls.make(Trigger.SHUTDOWN, self.architect.shutdown(self.site))
-
-    async def _look(self) -> Presence:
-        return await self._calls.make("probe", self.architect.probe(self.site))
-
     async def _see_it_gone(self) -> None:
-        presence = await self._look()
+        presence = await self.hands.probe()
         if presence is not Presence.GONE:
-            raise ArchitectError(f"the server is {presence}, not gone, after it was taken down")
+            raise ArchitectError(f"the server is {presence}, not gone, after it was taken down{self.hands.trouble}")
 
 
 def _write_lines(path: Path, lines: list[str], say: Callable[[str], None]) -> None:
@@ -395,15 +355,3 @@ def _write_lines(path: Path, lines: list[str], say: Callable[[str], None]) -> No
         path.write_text("".join(f"{line}\n" for line in lines))
     except OSError as error:
         say(f"the server's log could not be kept: {error}")
-
-
-def _harmless(tell: Callable[[T], None]) -> Callable[[T], None]:
-    """What a listener raises (a closed terminal, say) is logged, and ends nothing here."""
-
-    def told(news: T) -> None:
-        try:
-            tell(news)
-        except Exception:
-            log.exception("%r could not be told", news)
-
-    return told

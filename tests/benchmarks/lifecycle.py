@@ -17,6 +17,7 @@ from falsework.engine.contract.architect import Site
 from falsework.engine.ledger.ledger import Ledger, RunRecord
 from falsework.engine.ledger.owner import Owner
 from falsework.engine.lifecycle.states import State
+from falsework.engine.run.hands import Hands
 from falsework.engine.run.run import Run
 from falsework.engine.settings.sections import LifecycleArgs
 from falsework.engine.testing import IdleArchitect
@@ -28,7 +29,7 @@ async def live_once(ledger: Ledger, home: Path, run_id: str) -> None:
     record = RunRecord(run_id, "idle", directory, directory / "task.yaml", Owner.this_process())
     await ledger.create(record)
     site = Site(run_id, None, SimpleNamespace(), directory, "token", logging.getLogger("bench"))  # type: ignore[arg-type]
-    run = Run(site, IdleArchitect(), ledger, LifecycleArgs())
+    run = Run(Hands(IdleArchitect(), site), ledger, LifecycleArgs())
     await run.deploy(await run.prepare())
     await run.connect(lambda name: None, lambda name: None, lambda name, packet: None)
     await run.shutdown("the benchmark is over")

@@ -19,6 +19,8 @@ from falsework.engine.errors import FalseworkError
 from falsework.engine.ledger.ledger import Ledger, RunRecord
 from falsework.engine.ledger.owner import Owner
 from falsework.engine.lifecycle.states import FAILURES, State
+from falsework.engine.run.hands import Hands
+from falsework.engine.run.limit import SETTLE_TIMEOUT
 from falsework.engine.run.run import Run
 from falsework.engine.settings.sections import DeployArgs, LifecycleArgs, ShutdownArgs
 from falsework.engine.testing import BrokenArchitect, ImmortalServer, InMemoryArchitect
@@ -85,6 +87,10 @@ class Life:
     def bundle(self) -> Bundle:
         return Bundle(self.site.directory / "bundle", self.site.run_id, "none", (), ())
 
+    def replace_architect(self, architect: Architect) -> None:
+        """From now on the run has this one."""
+        self.run.hands._architect = architect
+
     def assert_agrees(self) -> None:
         """The ledger and the run tell the same."""
         assert self.ledger.story(self.site.run_id) == self.run.story
@@ -109,8 +115,9 @@ async def living(
         await ledger.create(RunRecord(run_id, "memory", directory, directory / "task.yaml", Owner.this_process()))
         site = Site(run_id, None, cast(Any, SimpleNamespace()), directory, "token", logging.getLogger("test"))
         life = Life(cast(Run, None), site, architect, ledger, file)
-        options = {"say": life.say, "on_state": life.visited.append, **options}
-        life.run = Run(site, architect, ledger, limits, **options)
+        say, settle_timeout = options.pop("say", life.say), options.pop("settle_timeout", SETTLE_TIMEOUT)
+        hands = Hands(architect, site, say, settle_timeout)
+        life.run = Run(hands, ledger, limits, **{"on_state": life.visited.append, **options})
         yield life
         if agrees:
             life.assert_agrees()

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from falsework.architects.local.architect import LocalArchitect
 from falsework.engine.config import load_task_file
 from falsework.engine.contract.provider import LinkProvider
 from falsework.engine.errors import (
@@ -361,7 +362,7 @@ async def test_a_run_that_is_cancelled_in_the_preflight_made_nothing(
             launch.work.cancel()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(type(launch.launcher._architect), "assert_task_args", wait)
+        monkeypatch.setattr(LocalArchitect, "assert_task_args", wait)
         with pytest.raises(asyncio.CancelledError):
             await launch.end()
         await _assert_nothing_was_made(launch)

@@ -19,6 +19,7 @@ from falsework.engine.launch.heartbeat import beating
 from falsework.engine.ledger.ledger import Ledger, RunRecord
 from falsework.engine.lifecycle.states import FINAL
 from falsework.engine.report import Reporter
+from falsework.engine.run.hands import Hands
 from falsework.engine.run.run import Run
 from falsework.engine.settings.sections import LifecycleArgs
 
@@ -96,8 +97,8 @@ class Commands:
     def _make_run(self, ledger: Ledger) -> Run:
         task = cast(Any, SimpleNamespace())
         site = Site(RUN_ID, None, task, Path("/nowhere"), "token", logging.getLogger("model"))
-        architect = self._make_architect()
-        return self._run_class(site, architect, ledger, self._limits, say=self._reporter.say, clock=self._clock)
+        hands = Hands(self._make_architect(), site, self._reporter.say)
+        return self._run_class(hands, ledger, self._limits, clock=self._clock)
 
     def _record(self, run: Run, process: Process) -> RunRecord:
         directory = run.site.directory

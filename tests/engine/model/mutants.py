@@ -81,7 +81,7 @@ class TriesOnce(Run):
 
     async def _bring_down(self, limit: Limit) -> None:
         try:
-            await limit.apply(self._take_down)
+            await limit.apply(lambda: self._take_down(limit))
         except (ShutdownFailed, TimeoutError) as error:
             self._say(f"so what: {error}")
 

@@ -71,7 +71,7 @@ class Process:
     @property
     def given_up(self) -> list[str]:
         """The architect's actions that its run gave up, and that go on."""
-        return self.run._calls.given_up if self.run is not None else []
+        return self.run.hands.given_up if self.run is not None else []
 
     @property
     def is_over(self) -> bool:

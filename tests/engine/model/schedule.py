@@ -15,6 +15,7 @@ from falsework.engine.launch.takeover import Settings
 from falsework.engine.ledger import ledger as ledger_module
 from falsework.engine.ledger.owner import Owner
 from falsework.engine.lifecycle.states import FINAL, State
+from falsework.engine.run import hands
 from falsework.engine.run.run import Run
 from falsework.engine.settings.sections import DeployArgs, LifecycleArgs, ShutdownArgs
 
@@ -105,6 +106,7 @@ class Schedule:
                 (tenacity, "time", clock),
                 (ledger_module, "Database", lambda url, busy_timeout: self._database),
                 (takeover, "architect_class", lambda name: self._make_architect),
+                (hands, "architect_class", lambda name: self._make_architect),
                 (takeover, "settings_of", lambda record: settings),
                 (takeover, "Run", self._run_class),
                 (Owner, "this_process", lambda: this_process().owner),

@@ -304,5 +304,5 @@ async def test_a_server_whose_url_cannot_be_recorded_is_not_gone_on_with(tmp_pat
 async def test_a_failed_deploy_may_be_done_again(tmp_path: Path) -> None:
     async with at_rest(tmp_path, State.DEPLOY_FAILED) as life:
         assert isinstance(life.architect, BrokenArchitect)
-        life.run.architect = InMemoryArchitect()
+        life.replace_architect(InMemoryArchitect())
         await life.drive("deploy connect shutdown")

@@ -241,7 +241,7 @@ async def test_an_action_that_fails_is_recorded_with_its_error_and_may_be_done_a
             await life.do(action)
         assert life.run.state is failed(action)
         assert life.run.story[-1].error == f"ArchitectError: {action} is broken"
-        life.run.architect = InMemoryArchitect()
+        life.replace_architect(InMemoryArchitect())
         await life.do(action)
 
 
@@ -321,7 +321,7 @@ class CancelsItself(InMemoryArchitect):
 async def test_a_cancellation_that_nobody_asked_for_is_an_error(tmp_path: Path, action: str) -> None:
     async with living(tmp_path) as life:
         await life.drive(before(action))
-        life.run.architect = CancelsItself()
+        life.replace_architect(CancelsItself())
         with pytest.raises(ArchitectError, match="cancelled from within"):
             await life.do(action)
         assert life.run.state is failed(action)
@@ -354,7 +354,7 @@ async def test_a_lost_connection_is_made_anew_with_new_channels(tmp_path: Path) 
 
 async def test_channels_that_could_not_all_be_opened_are_all_closed(tmp_path: Path) -> None:
     async with at_rest(tmp_path, State.DEPLOYED) as life:
-        life.run.architect = BrokenArchitect("connect")
+        life.replace_architect(BrokenArchitect("connect"))
         attached: list[Channel] = []
         with pytest.raises(ArchitectError, match="connect is broken"):
             await life.run.connect(ignore, ignore, ignore, None, attached.extend)
