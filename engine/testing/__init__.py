@@ -16,6 +16,7 @@ from .misbehaving import BrokenArchitect as BrokenArchitect
 from .misbehaving import FlakyArchitect as FlakyArchitect
 from .misbehaving import ImmortalServer as ImmortalServer
 from .misbehaving import LiarArchitect as LiarArchitect
+from .misbehaving import MuleArchitect as MuleArchitect
 from .misbehaving import NeverReady as NeverReady
 from .misbehaving import SlowArchitect as SlowArchitect
 from .misbehaving import StubbornArchitect as StubbornArchitect

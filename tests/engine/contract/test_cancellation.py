@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from falsework.engine.contract.cancellation import uncancelled
 
-from .stubborn import Stubborn, cancelled_task
+from ..run.stubborn import Stubborn, cancelled_task
 
 
 async def test_what_must_be_finished_returns_its_result() -> None:
