@@ -13,13 +13,14 @@ the router serves its pages from the bundle.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from falsework.engine.channel.channel import Channel, WebSocketChannel
+from falsework.engine.channel.listener import Listener
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -177,26 +178,15 @@ class LocalArchitect(Architect):
         is_answering = len(urls) >= site.args.replicas and set(answers) == {site.run_id}
         return Presence.UP if is_whole and is_answering else Presence.DOWN
 
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
         """One channel to each router that stands, past any tunnel; where none does, to all of them."""
         replicas = [replica for replica in recorded(site) if replica.port is not None]
-        callbacks: dict[str, Any] = {
-            "on_channel_open": on_channel_open,
-            "on_catastrophic_disconnect": on_catastrophic_disconnect,
-            "on_message": on_message,
-        }
         if len(replicas) > 1:
-            return _channels_to(site, replicas, callbacks)
+            return _channels_to(site, replicas, listener)
         url = url_at(site, replicas[0]) if replicas else site.url
         if url is None:
             raise ValueError("get_channels is legal once the run is deployed")
-        return [WebSocketChannel(site.run_id, url, token=site.token, epoch=site.epoch, **callbacks)]
+        return [WebSocketChannel(site.run_id, url, token=site.token, epoch=site.epoch, listener=listener)]
 
     async def download_file(self, site: Site, filename: str, save_dir: Path) -> Path:
         """From the router that has it; from its disk, where that router is gone and others go on."""
@@ -261,11 +251,11 @@ def _problems_of_programs(args: LocalArgs) -> list[Problem]:
     return problems_of_python(args.python)
 
 
-def _channels_to(site: Site, replicas: Sequence[Replica], callbacks: dict[str, Any]) -> list[Channel]:
+def _channels_to(site: Site, replicas: Sequence[Replica], listener: Listener) -> list[Channel]:
     gone = [replica for replica in replicas if not replica.may_stand(site.run_id)]
     there = [replica for replica in replicas if replica not in gone]
     spread = Spread(gone if there else [])
-    return [ReplicaChannel(site, replica, spread, **callbacks) for replica in there or replicas]
+    return [ReplicaChannel(site, replica, spread, listener=listener) for replica in there or replicas]
 
 
 def _recorded(site: Site) -> list[ProcessIdentity]:

@@ -8,10 +8,10 @@ that are still open find somebody there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from falsework.engine.channel.channel import WebSocketChannel
+from falsework.engine.channel.listener import Ears, Listener
 from falsework.engine.contract.architect import Presence, Site
 from falsework.engine.errors import ConnectFailed
 from falsework.engine.run.watching import raise_once_gone
@@ -62,26 +62,22 @@ class ReplicaChannel(WebSocketChannel):
         replica: Replica,
         spread: Spread,
         *,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
+        listener: Listener,
     ) -> None:
         def opened(channel_id: str) -> None:
             spread.tell(self)  # one that was started again knows of nobody
-            on_channel_open(channel_id)
+            listener.opened(channel_id)
 
         def lost(channel_id: str) -> None:
             spread.lose(replica)
-            on_catastrophic_disconnect(channel_id)
+            listener.lost(channel_id)
 
         super().__init__(
             replica.name,
             url_at(site, replica) or "",
             token=site.token,
             epoch=site.epoch,
-            on_channel_open=opened,
-            on_catastrophic_disconnect=lost,
-            on_message=on_message,
+            listener=Ears(opened, lost, listener.received),
         )
         self.replica = replica
         self._run_id, self._spread = site.run_id, spread

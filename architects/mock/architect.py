@@ -8,14 +8,14 @@ workers.py. A server ends with the process that made it: nothing of it is left t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from falsework.engine.channel.channel import Channel
 from falsework.engine.channel.download import FileMissing
+from falsework.engine.channel.listener import Listener
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -94,19 +94,13 @@ class MockArchitect(Architect):
         """Gone: it is not on the stage. Down: it is, and does not answer. Unknown: it is another process's, which lives."""
         return await self.stage.play("probe", site.run_id, lambda: self._look(site))
 
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
         """The real channel to the server, or one to nobody. Opening it is the action `connect`."""
         if site.url is None:
             raise ValueError("get_channels is legal once the run is deployed")
         self.stage.note("get_channels", site.run_id)
         if not site.args.should_run_server:
-            return [SilentChannel(self.stage, site.run_id, on_channel_open)]
+            return [SilentChannel(self.stage, site.run_id, listener)]
         return [
             StagedChannel(
                 self.stage,
@@ -114,9 +108,7 @@ class MockArchitect(Architect):
                 site.url,
                 token=site.token,
                 epoch=site.epoch,
-                on_channel_open=on_channel_open,
-                on_catastrophic_disconnect=on_catastrophic_disconnect,
-                on_message=on_message,
+                listener=listener,
             )
         ]
 

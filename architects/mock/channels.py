@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from falsework.engine.channel.channel import Channel, WebSocketChannel
+from falsework.engine.channel.listener import Listener
 from falsework.router.wire.protocol import Envelope
 
 from .stage import MockStage
@@ -30,13 +30,13 @@ class StagedChannel(WebSocketChannel):
 class SilentChannel(Channel):
     """A channel to nobody: opens at once, and the stage has what is sent."""
 
-    def __init__(self, stage: MockStage, run_id: str, on_channel_open: Callable[[str], None]) -> None:
+    def __init__(self, stage: MockStage, run_id: str, listener: Listener) -> None:
         self.channel_id, self.acked, self.router_epoch = run_id, {}, None
-        self._stage, self._on_open = stage, on_channel_open
+        self._stage, self._listener = stage, listener
 
     async def open(self, timeout: float, reconnect_timeout: float) -> None:
         async def effect() -> None:
-            self._on_open(self.channel_id)
+            self._listener.opened(self.channel_id)
 
         await self._stage.play("connect", self.channel_id, effect, timeout=timeout, reconnect_timeout=reconnect_timeout)
 

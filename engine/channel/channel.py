@@ -1,7 +1,7 @@
 """The launcher's connection to one router: reconnects, resumes, drops repeats, never blocks who sends.
 
-Three callbacks, as in Mephisto: `on_channel_open(channel_id)` on every (re)connection, `on_message(channel_id, packet)` for
-each packet, `on_catastrophic_disconnect(channel_id)` once, when the connection is lost and does not come back.
+Its listener hears, as in Mephisto, of every (re)connection, of each packet, and once of a connection that is lost and does not
+come back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 
@@ -26,6 +25,7 @@ from ...router.wire.protocol import (
     encode,
 )
 from ..errors import ChannelError, ConnectFailed
+from .listener import Listener
 from .outgoing import Outgoing
 
 KEEP_ALIVE = 4.0
@@ -96,7 +96,7 @@ class Channel(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Close the connection; no callback comes after. May be repeated."""
+        """Close the connection; its listener hears nothing after. May be repeated."""
 
 
 class WebSocketChannel(Channel):
@@ -109,15 +109,13 @@ class WebSocketChannel(Channel):
         *,
         token: str,
         epoch: int,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Packet], None],
+        listener: Listener,
     ) -> None:
         self.channel_id, self.url = channel_id, url
         self.acked = {}
         self.router_epoch = None
         self._token, self._launcher_epoch = token, epoch
-        self._on_open, self._on_lost, self._on_message = on_channel_open, on_catastrophic_disconnect, on_message
+        self._listener = listener
         self._received: dict[str, int] = {}
         self._outgoing = Outgoing()
         self._has_farewell = False
@@ -215,7 +213,7 @@ class WebSocketChannel(Channel):
             told = str(cause) or repr(cause)
             raise ConnectFailed(f"no connection to {self.url} within {timeout:g} s: {told}") from error
         self._socket, early = handshake
-        self._on_open(self.channel_id)
+        self._listener.opened(self.channel_id)
         # Whose page fell silent while nobody listened; from now on the router says so by itself.
         self.send(Envelope(wire.REQUEST_STATUSES, wire.LAUNCHER_SUBJECT, {}, server_timestamp=time.time()))
         for packet in early:
@@ -331,7 +329,7 @@ class WebSocketChannel(Channel):
             if packet.number <= seen:
                 return
             self._received[self.router_epoch] = packet.number
-        self._on_message(self.channel_id, packet)
+        self._listener.received(self.channel_id, packet)
 
     def _await(self, packets: int) -> None:
         self._awaited = packets
@@ -349,7 +347,7 @@ class WebSocketChannel(Channel):
         if not self._over.is_set():
             log.warning("channel %s is lost: %s", self.channel_id, reason)
             self._over.set()
-            self._on_lost(self.channel_id)
+            self._listener.lost(self.channel_id)
 
 
 class _Welcome(msgspec.Struct):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..channel.channel import Channel, WebSocketChannel
 from ..channel.download import download
+from ..channel.listener import Listener
 
 if TYPE_CHECKING:
     from ..settings.sections import TaskArgs
@@ -164,13 +165,7 @@ class Architect(ABC):
     async def probe(self, site: Site) -> Presence:
         """Look at the server. Changes nothing, never raises for a server that is away."""
 
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
         """The connections to the deployed server, one a router, not yet open. By default one, to its public URL."""
         if site.url is None:
             raise ValueError("get_channels is legal once the run is deployed")
@@ -180,9 +175,7 @@ class Architect(ABC):
                 site.url,
                 token=site.token,
                 epoch=site.epoch,
-                on_channel_open=on_channel_open,
-                on_catastrophic_disconnect=on_catastrophic_disconnect,
-                on_message=on_message,
+                listener=listener,
             )
         ]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from ..channel.listener import Ears
 from ..contract.architect import Presence
 from ..contract.cancellation import uncancelled
 from ..contract.provider import make_provider
@@ -188,7 +189,7 @@ async def _say_farewell(run: Run, foreman: Foreman, reporter: Reporter) -> None:
 
 async def _connect(run: Run, foreman: Foreman) -> None:
     await _let_go(run, "its launcher is gone")
-    await run.connect(foreman.channel_opened, lambda channel_id: None, foreman.take, foreman.acked, foreman.attach)
+    await run.connect(Ears(foreman.channel_opened, received=foreman.take), foreman.acked, foreman.attach)
 
 
 async def _let_go(run: Run, reason: str) -> None:

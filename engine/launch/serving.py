@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
 from ...router.wire.protocol import SUBMIT_UNIT
+from ..channel.listener import Ears
 from ..contract.architect import Presence
 from ..contract.cancellation import uncancelled
 from ..contract.provider import Provider
@@ -98,9 +99,8 @@ class Serving:
 
     async def _connect(self) -> None:
         self._lost, foreman = asyncio.Queue(), self._foreman
-        await self._run.connect(
-            foreman.channel_opened, self._lost.put_nowait, foreman.take, foreman.acked, foreman.attach
-        )
+        listener = Ears(foreman.channel_opened, self._lost.put_nowait, foreman.take)
+        await self._run.connect(listener, foreman.acked, foreman.attach)
         await self._take_in_of_lost()
 
     async def _work(self, url: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..channel.channel import Channel
+from ..channel.listener import Listener
 from ..contract.architect import Architect, ArchitectArgs, Leftover, Presence, Site
 from ..contract.bundle import Bundle
 from ..contract.registry import architect_class
@@ -82,14 +83,9 @@ class Hands:
         """Put the server up; returns its URL."""
         return await self._calls.make(Trigger.DEPLOY, self._architect.deploy(self.site, bundle))
 
-    def get_channels(
-        self,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
+    def get_channels(self, listener: Listener) -> list[Channel]:
         """The connections to the deployed server, not yet open."""
-        return self._architect.get_channels(self.site, on_channel_open, on_catastrophic_disconnect, on_message)
+        return self._architect.get_channels(self.site, listener)
 
     async def connect(self, opening: Coroutine[Any, Any, T]) -> T:
         """See `opening` through, which opens the architect's channels."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..channel.channel import Channel
+from ..channel.listener import Listener
 from ..contract.architect import Presence, Resource
 from ..contract.bundle import Bundle
 from ..errors import (
@@ -111,16 +112,14 @@ class Run:
 
     async def connect(
         self,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
+        listener: Listener,
         acked: dict[str, int] | None = None,
         attach: Callable[[list[Channel]], None] = lambda channels: None,
     ) -> list[Channel]:
         """Open every channel; returns them. Legal in deployed, connect_failed and disconnected.
 
         `acked` says what is safe here already, by router epoch; `attach` gets the channels before the first one opens. If some
-        of several do not open, they are lost: `on_catastrophic_disconnect` hears of them. Raises ConnectFailed if none does.
+        of several do not open, they are lost: `listener` hears of them. Raises ConnectFailed if none does.
         """
         limit = Limit(self.limits.connect_timeout, "lifecycle.connect_timeout")
 
@@ -129,15 +128,14 @@ class Run:
             if len(failures) == len(self.channels) > 0:
                 raise next(iter(failures.values()))
             for channel_id in failures:
-                on_catastrophic_disconnect(channel_id)
+                listener.lost(channel_id)
 
         async def open_unless_gone() -> None:
             await unless(lambda: raise_once_gone(self.hands.probe, lambda: False), open_all)
 
         async def connect() -> list[Channel]:
             await self._close_channels()
-            callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
-            self.channels = self.hands.get_channels(*callbacks)
+            self.channels = self.hands.get_channels(listener)
             try:
                 attach(self.channels)
                 await self.hands.connect(open_unless_gone())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...router.wire.protocol import Envelope
 from ..channel.channel import Channel
+from ..channel.listener import Listener
 from ..contract.architect import (
     Architect,
     ArchitectArgs,
@@ -53,13 +53,7 @@ class IdleArchitect(Architect):
     async def probe(self, site: Site) -> Presence:
         return Presence.UP if site.standing("nothing") else Presence.GONE
 
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
         return []
 
     async def shutdown(self, site: Site) -> None:
@@ -73,14 +67,14 @@ class IdleArchitect(Architect):
 class IdleChannel(Channel):
     """A channel to nobody: opens at once, sends into the void."""
 
-    def __init__(self, channel_id: str, on_channel_open: Callable[[str], None]) -> None:
+    def __init__(self, channel_id: str, listener: Listener) -> None:
         self.channel_id, self.acked, self.router_epoch = channel_id, {}, None
         self.is_open = False
-        self._on_channel_open = on_channel_open
+        self._listener = listener
 
     async def open(self, timeout: float, reconnect_timeout: float) -> None:
         self.is_open = True
-        self._on_channel_open(self.channel_id)
+        self._listener.opened(self.channel_id)
 
     def send(self, envelope: Envelope) -> None:
         """Nobody hears it."""
@@ -127,15 +121,9 @@ class InMemoryArchitect(IdleArchitect):
         await self.in_the_middle("probe", site)
         return Presence.UP if site.run_id in self.standing else Presence.GONE
 
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
         self.calls.append("connect")
-        return [_InMemoryChannel(self, site, on_channel_open)]
+        return [_InMemoryChannel(self, site, listener)]
 
     async def cleanup(self, site: Site) -> None:
         self.calls.append("cleanup")
@@ -153,8 +141,8 @@ class InMemoryArchitect(IdleArchitect):
 
 
 class _InMemoryChannel(IdleChannel):
-    def __init__(self, architect: InMemoryArchitect, site: Site, on_channel_open: Callable[[str], None]) -> None:
-        super().__init__(site.run_id, on_channel_open)
+    def __init__(self, architect: InMemoryArchitect, site: Site, listener: Listener) -> None:
+        super().__init__(site.run_id, listener)
         self._architect, self._site = architect, site
 
     async def open(self, timeout: float, reconnect_timeout: float) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from ...router.wire import protocol as wire
 from ...router.wire.protocol import Envelope, Packet
 from ..channel.channel import Channel
+from ..channel.listener import Ears
 from ..contract.architect import Architect, Site
 
 
@@ -27,7 +28,9 @@ class Reception:
         self.lost: list[str] = []
         self.submissions: asyncio.Queue[Packet] = asyncio.Queue()
         self._patience = patience
-        self.channels: list[Channel] = architect.get_channels(site, self.opened.append, self.lost.append, self._take)
+        self.channels: list[Channel] = architect.get_channels(
+            site, Ears(self.opened.append, self.lost.append, self._take)
+        )
 
     async def __aenter__(self) -> Self:
         try:

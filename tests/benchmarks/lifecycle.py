@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Site
 from falsework.engine.ledger.ledger import Ledger, RunRecord
 from falsework.engine.ledger.owner import Owner
@@ -31,7 +32,7 @@ async def live_once(ledger: Ledger, home: Path, run_id: str) -> None:
     site = Site(run_id, None, SimpleNamespace(), directory, "token", logging.getLogger("bench"))  # type: ignore[arg-type]
     run = Run(Hands(IdleArchitect(), site), ledger, LifecycleArgs())
     await run.deploy(await run.prepare())
-    await run.connect(lambda name: None, lambda name: None, lambda name, packet: None)
+    await run.connect(Ears())
     await run.shutdown("the benchmark is over")
     assert run.state is State.SHUT_DOWN
 

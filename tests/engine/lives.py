@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Architect, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import FalseworkError
@@ -75,7 +76,7 @@ class Life:
             case "deploy":
                 return await self.run.deploy(self.bundle)
             case "connect":
-                return await self.run.connect(lambda name: None, lambda name: None, lambda name, packet: None)
+                return await self.run.connect(Ears())
             case "lose":
                 return await self.run.lose("the cable")
             case "shutdown":

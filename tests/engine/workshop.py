@@ -11,6 +11,7 @@ from typing import Any
 
 from falsework.engine.channel.channel import WebSocketChannel
 from falsework.engine.channel.download import download
+from falsework.engine.channel.listener import Ears
 from falsework.engine.counts import Counts
 from falsework.engine.report import Reporter
 from falsework.engine.settings.sections import TaskArgs
@@ -69,9 +70,7 @@ class Workshop:
             router.url,
             token=TOKEN,
             epoch=1,
-            on_channel_open=self.foreman.channel_opened,
-            on_catastrophic_disconnect=lambda channel_id: self.lost.set(),
-            on_message=self.foreman.take,
+            listener=Ears(self.foreman.channel_opened, lambda channel_id: self.lost.set(), self.foreman.take),
         )
 
     async def fetch(self, filename: str, directory: Path) -> Path:

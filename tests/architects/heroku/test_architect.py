@@ -14,6 +14,7 @@ import pytest
 from falsework.architects.heroku.architect import HerokuArchitect
 from falsework.architects.heroku.build import ARCHIVE
 from falsework.architects.heroku.ownership import APP
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Presence, Resource, Site
 from falsework.engine.errors import ArchitectError, ShutdownFailed
 
@@ -231,7 +232,7 @@ async def test_nothing_of_what_was_shipped_stays_in_the_runs_directory(platform:
 
 async def test_a_channel_needs_a_deployed_run(site: Site) -> None:
     with pytest.raises(ValueError, match="once the run is deployed"):
-        HerokuArchitect().get_channels(site, print, print, print)
+        HerokuArchitect().get_channels(site, Ears())
 
 
 async def test_without_a_login_nothing_is_made_and_it_says_how_to_log_in(

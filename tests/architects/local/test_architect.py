@@ -16,6 +16,7 @@ from falsework.architects.machine import process
 from falsework.architects.machine.address import run_id_at
 from falsework.architects.machine.child import NeverReady, ServerDied
 from falsework.architects.shipping.routers import router_command
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Presence, Resource, Site
 from falsework.engine.contract.bundle import Bundle, BundleChanged
 from falsework.engine.errors import DeployFailed, TransientError
@@ -55,7 +56,7 @@ async def test_the_router_itself_goes_up_and_comes_down_and_leaves_its_bundle_as
     bundle = await serving.prepare(site)
     site.url = await serving.deploy(site, bundle)
     assert await serving.probe(site) is Presence.UP
-    assert len(serving.get_channels(site, print, print, print)) == 1
+    assert len(serving.get_channels(site, Ears())) == 1
     await serving.shutdown(site)
     assert await serving.probe(site) is Presence.GONE
     bundle.verify()
@@ -203,7 +204,7 @@ async def test_a_server_that_does_not_answer_is_down_and_not_gone(
 
 async def test_channels_need_a_deployed_run(site: Site) -> None:
     with pytest.raises(ValueError, match="once the run is deployed"):
-        LocalArchitect().get_channels(site, print, print, print)
+        LocalArchitect().get_channels(site, Ears())
 
 
 async def test_workers_open_the_public_url_where_there_is_one(architect: Architects, site: Site) -> None:

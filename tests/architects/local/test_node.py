@@ -17,6 +17,7 @@ import psutil
 import pytest
 from falsework.architects.local.architect import LocalArchitect
 from falsework.architects.shipping.node_binary import Node
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Presence, Site
 from falsework.engine.contract.bundle import Bundle, BundleChanged
 from falsework.engine.errors import PrepareFailed
@@ -40,7 +41,7 @@ def architect(node_home: Node, site: Site) -> LocalArchitect:  # noqa: F811
 
 
 async def connect(architect: LocalArchitect, site: Site) -> None:
-    (channel,) = architect.get_channels(site, print, print, print)
+    (channel,) = architect.get_channels(site, Ears())
     await channel.open(20.0, 20.0)
     await channel.close()
 

@@ -19,6 +19,7 @@ from falsework.architects.local.replica import Replica, recorded, url_at
 from falsework.architects.machine import process
 from falsework.architects.shipping.routers import router_command
 from falsework.engine.channel.download import FileMissing
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import (
     Architect,
     Presence,
@@ -65,9 +66,7 @@ class Launcher:
     def __init__(self, architect: LocalArchitect, site: Site) -> None:
         self.lost: asyncio.Queue[str] = asyncio.Queue()
         self.opened: list[str] = []
-        self.channels = architect.get_channels(
-            site, self.opened.append, self.lost.put_nowait, lambda channel_id, packet: None
-        )
+        self.channels = architect.get_channels(site, Ears(self.opened.append, self.lost.put_nowait))
 
     async def __aenter__(self) -> Launcher:
         for channel in self.channels:
@@ -120,7 +119,7 @@ async def test_three_routers_go_up_and_come_down(serving: LocalArchitect, site: 
     assert [resource.name for resource in site.resources] == names
     assert site.url == url_at(site, replica(site, 1))
     assert await serving.probe(site) is Presence.UP
-    assert [channel.channel_id for channel in serving.get_channels(site, print, print, print)] == names
+    assert [channel.channel_id for channel in serving.get_channels(site, Ears())] == names
     assert sorted(path.name for path in (site.directory / "data").iterdir()) == ["1", "2", "3"]
     left = [one.name for one in await serving.leftovers() if one.run_id == site.run_id]
     assert sorted(left) == names

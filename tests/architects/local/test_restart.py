@@ -20,6 +20,7 @@ import pytest
 from falsework.architects.local.architect import LocalArchitect
 from falsework.architects.machine import process
 from falsework.engine.channel.channel import Channel
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Presence, Site
 from falsework.router.wire import protocol as wire
 from falsework.router.wire.protocol import Envelope, Packet
@@ -41,7 +42,7 @@ class Crew:
         self.opened = 0
         self.heard_updates: set[str] = set()
         self._agents: set[str] = set()
-        (self.channel,) = architect.get_channels(site, self._open, lambda channel_id: None, self._take)
+        (self.channel,) = architect.get_channels(site, Ears(self._open, received=self._take))
 
     async def attach(self) -> Channel:
         await self.channel.open(PATIENCE, PATIENCE)

@@ -18,6 +18,7 @@ from falsework.architects.local.server_source import NoStartCommand, start_comma
 from falsework.architects.machine import process
 from falsework.architects.machine.child import ServerDied
 from falsework.architects.shipping.node_binary import Node
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Presence, Site
 from falsework.engine.errors import ConfigError, PrepareFailed, TransientError
 from falsework.engine.settings.fields import schema_for
@@ -92,7 +93,7 @@ async def test_a_procfile_starts_a_whole_router_that_its_launcher_may_use(source
     url = await up(architect, site)
     assert url == f"http://127.0.0.1:{port_of(site)}"
     assert await architect.probe(site) is Presence.UP
-    (channel,) = architect.get_channels(site, print, print, print)
+    (channel,) = architect.get_channels(site, Ears())
     await channel.open(20.0, 20.0)
     await channel.close()
     assert len([left for left in await architect.leftovers() if left.run_id == site.run_id]) == 1

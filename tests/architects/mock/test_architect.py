@@ -23,6 +23,7 @@ from falsework.architects.mock.http import HOST
 from falsework.architects.mock.server import MockServer
 from falsework.architects.mock.stage import MockStage, current_stage
 from falsework.engine.channel.download import FileMissing
+from falsework.engine.channel.listener import Ears
 from falsework.engine.config import load_task_file
 from falsework.engine.contract.architect import (
     Architect,
@@ -135,7 +136,7 @@ async def test_without_a_server_its_channel_opens_and_what_is_sent_is_kept(
 ) -> None:
     site, opened = new_site(tmp_path), list[str]()
     architect = await up(site)
-    [channel] = architect.get_channels(site, opened.append, opened.append, lambda channel_id, packet: None)
+    [channel] = architect.get_channels(site, Ears(opened.append, opened.append))
     await channel.open(1, 1)
     channel.send(Envelope("update_status", "agent", {"status": "completed"}))
     channel.acknowledge("epoch", 3)
@@ -208,7 +209,7 @@ async def test_a_run_has_one_server_at_most(falsework_mock: MockStage, tmp_path:
 
 async def test_channels_need_a_deployed_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="once the run is deployed"):
-        MockArchitect().get_channels(new_site(tmp_path), print, print, print)
+        MockArchitect().get_channels(new_site(tmp_path), Ears())
 
 
 # Another process's server

@@ -17,6 +17,7 @@ from falsework.architects.mock.server import MockServer
 from falsework.architects.mock.waits import NotSeen
 from falsework.engine.channel.channel import WebSocketChannel
 from falsework.engine.channel.download import FileMissing, download
+from falsework.engine.channel.listener import Ears
 from falsework.engine.errors import ChannelError, ConnectFailed
 from falsework.router.wire import protocol as wire
 from falsework.router.wire.protocol import Envelope, Packet
@@ -45,9 +46,7 @@ class Launcher:
             url_of(server),
             token=token,
             epoch=epoch,
-            on_channel_open=lambda channel_id: None,
-            on_catastrophic_disconnect=lambda channel_id: self.lost.set(),
-            on_message=self._take,
+            listener=Ears(lambda channel_id: None, lambda channel_id: self.lost.set(), self._take),
         )
 
     async def came(self, packet_type: str, count: int = 1) -> list[Packet]:

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from falsework.engine.channel import outgoing
 from falsework.engine.channel.channel import RECONNECT_PAUSE, PacketTooLarge, WebSocketChannel
+from falsework.engine.channel.listener import Ears
 from falsework.engine.errors import ConnectFailed
 from falsework.router.wire import protocol as wire
 from falsework.router.wire.protocol import Envelope, Packet
@@ -44,9 +45,7 @@ class Launcher:
             url,
             token=token,
             epoch=epoch,
-            on_channel_open=self._opened,
-            on_catastrophic_disconnect=self._lost,
-            on_message=self._told,
+            listener=Ears(self._opened, self._lost, self._told),
         )
 
     async def open(self, timeout: float = PATIENCE, reconnect_timeout: float = PATIENCE) -> Launcher:

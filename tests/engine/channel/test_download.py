@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from falsework.engine.channel.channel import WebSocketChannel
 from falsework.engine.channel.download import FileMissing, download
+from falsework.engine.channel.listener import Ears
 from falsework.engine.errors import ChannelError
 from falsework.router.wire import protocol as wire
 from falsework.router.wire.protocol import Envelope, Packet
@@ -41,9 +42,7 @@ async def _upload(url: str, content: bytes) -> str:
         url,
         token=TOKEN,
         epoch=1,
-        on_channel_open=lambda channel_id: None,
-        on_catastrophic_disconnect=lambda channel_id: None,
-        on_message=hear,
+        listener=Ears(lambda channel_id: None, lambda channel_id: None, hear),
     )
     worker = Worker(url, "ann")
     worker.agent_id = "agent-ann"

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
 from falsework.engine.channel.channel import Channel
+from falsework.engine.channel.listener import Listener
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -99,14 +100,8 @@ class SimulatedArchitect(Architect):
             this_process().saw_it_gone = found[-1] is Presence.GONE
             return found[-1]
 
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
-        return [SimulatedChannel(f"{part} of {site.run_id}", on_channel_open, self, site) for part in self.parts]
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
+        return [SimulatedChannel(f"{part} of {site.run_id}", listener, self, site) for part in self.parts]
 
     async def cleanup(self, site: Site) -> None:
         with self.watch.acting("cleanup", site.epoch):
@@ -217,10 +212,8 @@ class SimulatedArchitect(Architect):
 class SimulatedChannel(IdleChannel):
     """A channel that may hang or fail when it is opened and when it is closed."""
 
-    def __init__(
-        self, channel_id: str, on_channel_open: Callable[[str], None], architect: SimulatedArchitect, site: Site
-    ) -> None:
-        super().__init__(channel_id, on_channel_open)
+    def __init__(self, channel_id: str, listener: Listener, architect: SimulatedArchitect, site: Site) -> None:
+        super().__init__(channel_id, listener)
         self._architect, self._site = architect, site
 
     async def open(self, timeout: float, reconnect_timeout: float) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.launch import takeover
@@ -116,7 +117,7 @@ class Commands:
             await asyncio.sleep(self._choices.pick(0.0, 25.0))
 
     async def _connect(self, run: Run) -> None:
-        await run.connect(lambda name: None, lambda name: None, lambda name, packet: None)
+        await run.connect(Ears())
 
 
 async def _leave(process: Process, ledger: Ledger) -> None:

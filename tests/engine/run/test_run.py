@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from falsework.engine.channel.channel import Channel
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Resource, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import (
@@ -338,7 +339,7 @@ async def test_channels_are_attached_and_told_what_is_safe_before_they_open(tmp_
         def attach(channels: list[Channel]) -> None:
             attached.extend((channel, channel.is_open) for channel in channels)  # type: ignore[attr-defined]
 
-        channels = await life.run.connect(opened.append, ignore, ignore, {"epoch": 7}, attach)
+        channels = await life.run.connect(Ears(opened.append), {"epoch": 7}, attach)
         assert attached == [(channels[0], False)]
         assert channels[0].acked == {"epoch": 7}
         assert opened == ["caption-7f3a9c"]
@@ -357,7 +358,7 @@ async def test_channels_that_could_not_all_be_opened_are_all_closed(tmp_path: Pa
         life.replace_architect(BrokenArchitect("connect"))
         attached: list[Channel] = []
         with pytest.raises(ArchitectError, match="connect is broken"):
-            await life.run.connect(ignore, ignore, ignore, None, attached.extend)
+            await life.run.connect(Ears(), None, attached.extend)
         assert [channel.is_open for channel in attached] == [False]  # type: ignore[attr-defined]
         assert life.run.channels == []
 

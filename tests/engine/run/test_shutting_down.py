@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from falsework.engine.channel.channel import Channel
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Presence, Resource, Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import (
@@ -409,7 +410,7 @@ class BadChannel(IdleChannel):
 async def test_a_step_that_fails_does_not_keep_the_next_from_being_tried(tmp_path: Path, broken: str) -> None:
     async with living(tmp_path, BrokenArchitect(broken)) as life:
         await life.drive(UP)
-        channel: Channel = BadChannel(RUN, lambda name: None)
+        channel: Channel = BadChannel(RUN, Ears())
         life.run.channels.append(channel)
         if broken == "channel":
             await life.do("shutdown")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Leftover
 from falsework.engine.lifecycle.states import State
 from falsework.engine.testing import IdleArchitect, IdleChannel, InMemoryArchitect
@@ -32,7 +33,7 @@ async def test_what_stands_in_memory_is_found_without_a_ledger(tmp_path: Path) -
 
 async def test_an_idle_channel_opens_and_closes() -> None:
     opened: list[str] = []
-    channel = IdleChannel("channel", opened.append)
+    channel = IdleChannel("channel", Ears(opened.append))
     await channel.open(1, 1)
     channel.acknowledge("epoch", 3)
     assert (opened, channel.is_open, channel.acked) == (["channel"], True, {"epoch": 3})

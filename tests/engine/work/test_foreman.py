@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from falsework.engine.channel.listener import Ears
 from falsework.engine.work.answers import REASONS
 from falsework.engine.work.submissions import Submission
 from falsework.router.wire import protocol as wire
@@ -360,7 +361,7 @@ async def test_a_copy_that_comes_while_the_first_is_being_stored_is_passed_over(
             took(channel_id, packet)
             took(channel_id, copy)
 
-        shop.channel._on_message = take_twice
+        shop.channel._listener = Ears(shop.foreman.channel_opened, received=take_twice)
         assert await worker.submit_files({"n": 1}, photo=b"png") == SUBMITTED
         (submission,) = await shop.until_stored(1)
         assert submission.counted

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 from breaches import breaks
 from falsework.engine.channel.channel import Channel
+from falsework.engine.channel.listener import Listener
 from falsework.engine.contract.architect import (
     Architect,
     ArchitectArgs,
@@ -88,13 +89,7 @@ class HarbourArchitect(Architect):
             return Presence.GONE
         return Presence.DOWN if site.args.provider.joinpath(SILENT).exists() else Presence.UP
 
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
         return []
 
     async def download_file(self, site: Site, filename: str, save_dir: Path) -> Path:

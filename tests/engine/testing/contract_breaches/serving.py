@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from breaches import breaks
 from falsework.architects.local.architect import LocalArchitect
 from falsework.engine.channel.channel import Channel
+from falsework.engine.channel.listener import Listener
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.testing.contract_of_serving import ServingContract
@@ -19,15 +19,9 @@ breaks()(LocalArchitect)
 
 @breaks("channels_are_open_only_once_they_were_opened")
 class OpensItsChannelsAtOnce(LocalArchitect):
-    def get_channels(
-        self,
-        site: Site,
-        on_channel_open: Callable[[str], None],
-        on_catastrophic_disconnect: Callable[[str], None],
-        on_message: Callable[[str, Any], None],
-    ) -> list[Channel]:
-        on_channel_open("too early")
-        return super().get_channels(site, on_channel_open, on_catastrophic_disconnect, on_message)
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
+        listener.opened("too early")
+        return super().get_channels(site, listener)
 
 
 @breaks("a_server_ends_itself_when_its_lease_and_grace_are_over")
@@ -52,8 +46,8 @@ class ServesWhatWasNotSealed(LocalArchitect):
 class ForgetsTheToken(LocalArchitect):
     """Of a run that it did not launch itself."""
 
-    def get_channels(self, site: Site, *callbacks: Any) -> list[Channel]:
-        return super().get_channels(replace(site, token="") if site.epoch > 1 else site, *callbacks)
+    def get_channels(self, site: Site, listener: Listener) -> list[Channel]:
+        return super().get_channels(replace(site, token="") if site.epoch > 1 else site, listener)
 
 
 @pytest.mark.asyncio
