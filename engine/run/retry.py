@@ -7,7 +7,8 @@ Shutting down is tried again on any error, since giving up leaves something stan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from tenacity import (
@@ -36,20 +37,22 @@ class AttemptTimedOut(TransientError, LimitReached):
         self.retry_after = None
 
 
-async def until_deployed(
-    attempt: Callable[[], Awaitable[T]], settings: DeployArgs, say: Callable[[str], None], sleep: Sleep = asyncio.sleep
-) -> T:
-    """Attempt until one succeeds, again on TransientError only, within `settings`; returns what it returned.
+@asynccontextmanager
+async def deploying(
+    settings: DeployArgs, say: Callable[[str], None], sleep: Sleep = asyncio.sleep
+) -> AsyncIterator[AsyncRetrying]:
+    """Hold a loop of attempts, `async for attempt in …: with attempt: …`, that ends with the first that succeeds.
 
-    Waits as long as the error asked for, if that is longer than the wait that is due. Raises the last error as itself, at
-    once if there is no time for another attempt; LimitReached if the time ran out in the middle of one. The errors of
-    earlier attempts are its notes. `say` hears of each wait.
+    Another follows on TransientError only, within `settings`. Waits as long as the error asked for, if that is longer than the
+    wait that is due. Raises the last error as itself, at once if there is no time for another attempt; LimitReached if the time
+    ran out in the middle of one. The errors of earlier attempts are its notes. `say` hears of each wait.
     """
-    failures: list[Exception] = []
+    failures: list[BaseException | None] = []
     policy = _policy(settings, settings.timeout, TransientError, say, sleep)
-    limit = Limit(settings.timeout, "lifecycle.deploy.timeout")
+    policy.after = lambda state: failures.append(state.outcome.exception() if state.outcome else None)
     try:
-        return await limit.apply(lambda: policy(_remembering(attempt, failures)))
+        async with Limit(settings.timeout, "lifecycle.deploy.timeout").kept():
+            yield policy
     except Exception as error:
         for number, failure in enumerate(failures, start=1):
             if failure is not error:

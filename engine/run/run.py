@@ -36,7 +36,7 @@ from ..settings.sections import LifecycleArgs
 from .account import Account
 from .hands import Hands
 from .limit import NO_LIMIT, Limit
-from .retry import AttemptTimedOut, until_deployed, until_down
+from .retry import AttemptTimedOut, deploying, until_down
 from .telling import harmless
 from .watching import raise_once_gone, unless
 
@@ -104,11 +104,7 @@ class Run:
         Tried again on TransientError only, after what the last attempt made was taken down. Raises the last error as
         itself, with the earlier ones as notes.
         """
-
-        async def attempt() -> str:
-            return await self._work(Trigger.DEPLOY, lambda: self._deploy_once(bundle), NO_LIMIT)
-
-        return await self._act(Trigger.DEPLOY, lambda: until_deployed(attempt, self.limits.deploy, self._say))
+        return await self._act(Trigger.DEPLOY, lambda: self._deploy(bundle))
 
     async def connect(
         self,
@@ -232,12 +228,21 @@ class Run:
         work = self._account.destination(trigger)
         try:
             await self._account.begin(trigger)
-            result = await limit.apply(action)
+            async with limit.kept():
+                result = await action()
         except BaseException as error:
             await self._account.fail(work, error)
             raise
         await self._account.succeed(work)
         return result
+
+    async def _deploy(self, bundle: Bundle) -> str:
+        url = ""
+        async with deploying(self.limits.deploy, self._say) as attempts:
+            async for attempt in attempts:
+                with attempt:
+                    url = await self._work(Trigger.DEPLOY, lambda: self._deploy_once(bundle), NO_LIMIT)
+        return url
 
     async def _deploy_once(self, bundle: Bundle) -> str:
         """One attempt. It begins where nothing stands, and when it fails nothing stands; one that is cut off may leave things."""
@@ -245,13 +250,10 @@ class Run:
             await self._bring_down(UNDO_LIMIT)
         settings = self.limits.deploy
         limit = Limit(settings.attempt_timeout, "lifecycle.deploy.attempt_timeout", AttemptTimedOut)
-
-        async def deploy() -> str:
-            await asyncio.to_thread(bundle.seal)
-            return await self.hands.deploy(bundle)
-
         try:
-            url = await limit.apply(deploy)
+            async with limit.kept():
+                await asyncio.to_thread(bundle.seal)
+                url = await self.hands.deploy(bundle)
         except Exception as error:
             await self.explain(error)
             await self._undo(error)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from falsework.engine.contract.architect import Resource, Site
@@ -306,3 +307,32 @@ async def test_a_failed_deploy_may_be_done_again(tmp_path: Path) -> None:
         assert isinstance(life.architect, BrokenArchitect)
         life.replace_architect(InMemoryArchitect())
         await life.drive("deploy connect shutdown")
+
+
+# How far it is
+
+
+def frames_of(task: asyncio.Task[Any]) -> list[str]:
+    """The engine's own coroutines that this task is in, from the outside in."""
+    frames, awaited = [], task.get_coro()
+    while (code := getattr(awaited, "cr_code", None)) is not None:
+        if "/engine/" in code.co_filename and "/tests/" not in code.co_filename:
+            frames.append(code.co_qualname)
+        awaited = awaited.cr_await  # type: ignore[union-attr]
+    return frames
+
+
+async def test_few_frames_lie_between_a_run_and_its_architect(tmp_path: Path) -> None:
+    async with living(tmp_path, SlowArchitect("deploy")) as life:
+        await life.drive("prepare")
+        before = asyncio.all_tasks()
+        under_way = asyncio.create_task(life.run.deploy(life.bundle))
+        await life.architect.halted.wait()
+        frames = [frame for task in asyncio.all_tasks() - before for frame in frames_of(task)]
+        between = [frame for frame in frames if "Architect" not in frame and frame != "Run.deploy"]
+        assert "Run.deploy" in frames
+        assert "Hands.deploy" in frames
+        assert len(between) <= 8, between
+        life.architect.go_on.set()
+        await under_way
+        await life.do("shutdown")

@@ -15,7 +15,7 @@ from falsework.engine.errors import (
     TransientError,
 )
 from falsework.engine.run.limit import Limit
-from falsework.engine.run.retry import AttemptTimedOut, until_deployed, until_down
+from falsework.engine.run.retry import AttemptTimedOut, deploying, until_down
 from falsework.engine.settings.sections import DeployArgs, ShutdownArgs
 
 DEPLOY = DeployArgs(attempts=6, wait_min=1, wait_max=10, timeout=9000)
@@ -53,6 +53,21 @@ def attempt_that(outcomes: Iterable[BaseException | str]) -> Callable[[], Awaita
         return outcome
 
     return attempt
+
+
+async def until_deployed(
+    attempt: Callable[[], Awaitable[str]],
+    settings: DeployArgs,
+    say: Callable[[str], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> str:
+    """Attempt as a run does."""
+    result = ""
+    async with deploying(settings, say, sleep) as attempts:
+        async for one in attempts:
+            with one:
+                result = await attempt()
+    return result
 
 
 # Deploying
