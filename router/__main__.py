@@ -23,9 +23,9 @@ def main() -> None:
 
 def _serve(settings: Settings) -> int:
     try:
-        listeners = open_listeners(settings.host, settings.port)
+        listeners = open_listeners(settings.host, settings.port or 0)
     except OSError as error:
-        print(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}", file=sys.stderr)
+        print(f"cannot listen on {settings.host} port {settings.port or 0}: {error.strerror}", file=sys.stderr)
         return 1
 
     def run() -> int:

@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 from falsework.engine.contract.architect import ArchitectArgs
 from falsework.engine.settings.fields import Duration
-from falsework.router.wire.protocol import check_policy
 
-from ..shipping.router_limits import check_frame_ancestors, read_limits
+from ..shipping.router_args import WrittenSettings
 from .names import check_app_name
 
 OURS = "FALSEWORK_"
@@ -38,8 +37,8 @@ def read_config_args(variables: Mapping[str, Any]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class HerokuArgs(ArchitectArgs):
-    """`architect: {type: heroku, …}`. The first three are called as in Mephisto."""
+class HerokuArgs(WrittenSettings, ArchitectArgs):
+    """`architect: {type: heroku, …}`. The first three are called as in Mephisto; docs/router.md has the router's."""
 
     heroku_app_name: str | None = field(default=None, metadata={"check": check_app_name})
     """What the app is called; there must be none of that name yet. Default: a name of falsework's own, `fw-RUN`."""
@@ -58,12 +57,6 @@ class HerokuArgs(ArchitectArgs):
     """Where it runs, such as us or eu. Default: where Heroku puts it."""
     self_destruct: bool = False
     """Let the app scale itself to nothing when its lease is over. For that it gets your token, which is worth a thought."""
-    limits: dict[str, Any] = field(default_factory=dict, metadata={"check": read_limits})
-    """The router's limits by name, see `falsework.router.wire.protocol.Limits`."""
-    frame_ancestors: list[str] = field(default_factory=list, metadata={"check": check_frame_ancestors})
-    """The sites that may show the task in a frame, such as a crowd site. Default: none."""
-    content_security_policy: str | None = field(default=None, metadata={"check": check_policy})
-    """In place of the strict one that the router sends, for pages with scripts that are no files, or from elsewhere."""
     ready_timeout: Duration = field(default=120.0, metadata={"above": 0})
     """How long the server may take to answer, from the end of the build on."""
     request_timeout: Duration = field(default=20.0, metadata={"above": 0})

@@ -11,17 +11,18 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.errors import PrepareFailed
-from falsework.engine.settings.quantities import format_duration
 
 from ..machine.mark import RUN_ID
 from ..shipping.node_binary import Node
-from ..shipping.router_limits import read_limits
+from ..shipping.router_args import arguments, router_args
 from ..shipping.routers import (
     CLIENT_SOURCE,
     NODE_SOURCE,
@@ -31,7 +32,6 @@ from ..shipping.routers import (
     make_bundle,
     node_and_modules,
 )
-from .args import HerokuArgs
 from .start import (
     EXPIRES,
     SCRIPT,
@@ -55,22 +55,14 @@ async def ship(site: Site) -> Bundle:
 
 def server_command(start: Sequence[str], site: Site) -> tuple[str, ...]:
     """How the router is started in a dyno, to be run in the bundle. The token is not in it: it comes in a config var."""
-    args: HerokuArgs = site.args
-    return (
-        *start,
-        "--static=static",
-        "--data=data",
-        "--host=0.0.0.0",
-        "--outbox=launcher",
-        "--restart",
-        f"--run-id={site.run_id}",
-        f"--lease={format_duration(site.lease)}",
-        f"--grace={format_duration(site.grace)}",
-        *([f"--idle-timeout={format_duration(site.idle_timeout)}"] if site.idle_timeout is not None else []),
-        *(f"--frame-ancestors={origin}" for origin in args.frame_ancestors),
-        *([f"--csp={args.content_security_policy}"] if args.content_security_policy else []),
-        *(f"--limit={name}={value}" for name, value in read_limits(args.limits).items()),
+    told = replace(
+        router_args(site, static=Path("static"), data=Path("data")),
+        host="0.0.0.0",
+        outbox="launcher",
+        restart=True,
+        max_lifetime=None,  # of the app, not of the dyno: start.sh says what is left of it
     )
+    return (*start, *arguments(told))
 
 
 async def _ship_python(site: Site) -> Bundle:

@@ -37,14 +37,14 @@ from falsework.engine.errors import (
     ShutdownFailed,
 )
 from falsework.engine.settings.fields import Duration
-from falsework.router.wire.protocol import check_policy
+from falsework.router.wire.router_args import DiskSettings
 
 from ..machine import child, process
 from ..machine.address import run_id_at
 from ..machine.process import ProcessIdentity
 from ..shipping.node_binary import problems_of_node
 from ..shipping.node_dependencies import are_installed, what_runs
-from ..shipping.router_limits import check_frame_ancestors, read_limits
+from ..shipping.router_args import WrittenSettings, argument
 from ..shipping.routers import (
     NODE_SOURCE,
     PYTHON_SOURCE,
@@ -73,9 +73,9 @@ from .start import (
     lay_out,
     log_file,
     start,
-    token_file,
     until_ready,
 )
+from .told import token_file
 
 if TYPE_CHECKING:
     from falsework.engine.settings.sections import TaskArgs
@@ -85,8 +85,8 @@ ANSWER_LIMIT = 5.0
 
 
 @dataclass(frozen=True)
-class LocalArgs(ArchitectArgs):
-    """`architect: {type: local, …}`."""
+class LocalArgs(WrittenSettings, DiskSettings, ArchitectArgs):
+    """`architect: {type: local, …}`; docs/router.md has the router's."""
 
     router: Literal["python", "node"] = "python"
     replicas: int = field(default=1, metadata={"min": 1, "max": 64})
@@ -103,15 +103,8 @@ class LocalArgs(ArchitectArgs):
     """The Node (20 or newer) that runs a server written for it. Default: that of `falsework[node]`, else the PATH's."""
     server_source_path: Path | None = None
     """A server of one's own instead of the router: a directory that says how it is started, see server_source.py."""
-    limits: dict[str, Any] = field(default_factory=dict, metadata={"check": read_limits})
-    """The router's limits by name, see `falsework.router.wire.protocol.Limits`."""
-    outbox: Literal["disk", "launcher"] = "disk"
     restart: Literal["never", "on-failure"] = "on-failure"
     """Whether a router that dies of a signal or an error comes back by itself, launcher or no launcher: same URL, same data."""
-    frame_ancestors: list[str] = field(default_factory=list, metadata={"check": check_frame_ancestors})
-    """The sites that may show the task in a frame, such as a crowd site. Default: none."""
-    content_security_policy: str | None = field(default=None, metadata={"check": check_policy})
-    """In place of the strict one that the router sends, for pages with scripts that are no files, or from elsewhere."""
     ready_timeout: Duration = 20.0
     """How long the server may take to say that it is ready."""
     stop_grace: Duration = 5.0
@@ -220,7 +213,7 @@ class LocalArchitect(Architect):
         """Every server on this machine that was started for a run: marked in its environment and on its command line."""
         first: dict[str, Leftover] = {}
         for found in await asyncio.to_thread(process.marked):
-            if f"--run-id={found.run_id}" in found.command:
+            if argument("run_id", found.run_id) in found.command:
                 name = name_of_process(found)
                 detail = f"process {found.identity.pid}: {' '.join(found.command)}"
                 first.setdefault(name, Leftover(found.run_id, PROCESS, name, detail))

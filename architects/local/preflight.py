@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from falsework.engine.errors import Problem
 
 from ..machine.address import run_id_at, url_of
-from ..shipping.router_limits import read_limits
+from ..shipping.router_args import read_limits
 
 ASK_LIMIT = 1.0
 """Seconds for whoever holds a wanted port to say who it is."""

@@ -15,6 +15,7 @@ from falsework.engine.errors import ArchitectError
 from ..machine import process
 from ..machine.address import url_of
 from ..machine.process import MarkedProcess, ProcessIdentity
+from ..shipping.router_args import argument
 
 PROCESS = "process"
 """The kind of the resources."""
@@ -66,7 +67,7 @@ def recorded(site: Site) -> list[Replica]:
 
 def data_flag(data: Path) -> str:
     """What tells a router its data directory, and tells a router's processes from those of the others."""
-    return f"--data={data.resolve()}"
+    return argument("data", data.resolve())
 
 
 def url_at(site: Site, replica: Replica) -> str | None:
@@ -81,7 +82,8 @@ def name_of(run_id: str, number: int) -> str:
 
 def name_of_process(found: MarkedProcess) -> str:
     """What the router is called that this process belongs to, by its command line."""
-    flags = [flag.removeprefix("--data=") for flag in found.command if flag.startswith("--data=")]
+    begins = argument("data", "")
+    flags = [flag.removeprefix(begins) for flag in found.command if flag.startswith(begins)]
     data = Path(flags[-1]) if flags else Path()
     is_one_of_several = data.parent.name == DATA and data.name.isdecimal()
     return name_of(found.run_id, int(data.name)) if is_one_of_several else found.run_id

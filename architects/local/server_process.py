@@ -1,52 +1,24 @@
-"""The user's own server as a process: what it is told by its environment, and how it is known to be ready.
+"""The user's own server as a process: where it listens, and how it is known to be ready.
 
-Which directory it comes from, and how it is started, is in server_source.py.
+Which directory it comes from, and how it is started, is in server_source.py, what it is told in told.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 
-from falsework.engine.contract.architect import Site
 from falsework.engine.errors import DeployFailed, TransientError
-from falsework.engine.settings.quantities import format_duration
 
 from ..machine.address import run_id_at, url_of
 from ..machine.child import NeverReady, StartedProcess
-from ..shipping.routers import own_limits
 
 GLANCE = 0.05
 """Seconds between two looks whether the server answers; there is no event."""
 ANSWER_LIMIT = 1.0
 """Seconds for one answer while it is not ready; after that it is asked anew."""
 SETTING = "architect.ready_timeout"
-
-
-def server_environment(ours: Mapping[str, str], site: Site, token_file: Path, port: int) -> dict[str, str]:
-    """What a server of the user's own is started with: ours, and the run's side as server_source.py tells it."""
-    told = {
-        "PORT": str(port),
-        "HOST": site.args.host,
-        "FALSEWORK_TOKEN_FILE": str(token_file.resolve()),
-        "FALSEWORK_STATIC": str(site.directory.resolve() / "bundle" / "static"),
-        "FALSEWORK_DATA": str(site.directory.resolve() / "data"),
-        "FALSEWORK_OUTBOX": site.args.outbox,
-        "FALSEWORK_LEASE": format_duration(site.lease),
-        "FALSEWORK_GRACE": format_duration(site.grace),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours.get('PATH', os.defpath)}",
-    }
-    limits = {
-        f"FALSEWORK_{name.upper().replace('-', '_')}": format_duration(limit)
-        for name, limit in own_limits(site)
-        if limit is not None
-    }
-    return {**ours, **told, **limits}
 
 
 def chosen_port(host: str, port: int) -> int:

@@ -12,10 +12,7 @@ A line is run by /bin/sh. Beside the launcher's own environment (but for FALSEWO
     PORT, HOST                   where to listen; the port is a free one unless architect.port names one
     FALSEWORK_RUN_ID             what /is_alive has to answer with
     FALSEWORK_TOKEN_FILE         the file (0600) with the token that the launcher will say
-    FALSEWORK_STATIC             what the worker's browser gets
-    FALSEWORK_DATA               where to keep what workers hand in
-    FALSEWORK_OUTBOX, FALSEWORK_LEASE, FALSEWORK_GRACE, FALSEWORK_IDLE_TIMEOUT, FALSEWORK_MAX_LIFETIME
-                                 as the router's flags of these names; the last two only where there is such a limit
+    FALSEWORK_…                  each of the router's flags that docs/router.md names a variable for, where it has a value
 
 It is ready once `GET /is_alive` answers with JSON that holds `"run_id": "$FALSEWORK_RUN_ID"`. On another port than $PORT it
 says so in a line `{"ready": {"port": 5000}}`. All that it prints is in router.log. It is ended by SIGTERM, and SIGKILL after
@@ -41,7 +38,6 @@ from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.errors import PrepareFailed, Problem
 
-from ..machine.mark import RUN_ID
 from ..shipping.node_binary import NodeMissing, find_node, problems_of_node
 from ..shipping.node_dependencies import (
     MANIFESTS,
@@ -49,7 +45,9 @@ from ..shipping.node_dependencies import (
     are_installed,
     install,
 )
+from ..shipping.router_args import argument, only_routers_understand
 from ..shipping.routers import Shipment, bundled
+from .told import server_variables
 
 if TYPE_CHECKING:
     from .architect import LocalArgs
@@ -57,15 +55,8 @@ if TYPE_CHECKING:
 ROUTER = "own"
 """What the manifest calls it."""
 KEY = "architect.server_source_path"
-OF_THE_ROUTER = ("router", "python", "limits", "frame_ancestors", "content_security_policy")
+OF_THE_ROUTER = ("router", "python", *only_routers_understand())
 """Settings that mean nothing to somebody else's server."""
-ENVIRONMENT = (
-    "PORT",
-    "HOST",
-    RUN_ID,
-    *(f"FALSEWORK_{name}" for name in ("TOKEN_FILE", "STATIC", "DATA", "OUTBOX", "LEASE", "GRACE")),
-)
-
 IN_A_SHELL = 'exec 1>&2; cd router && shift && trap : TERM INT && eval "$1"'
 AS_IT_IS = 'exec 1>&2; cd router && shift && trap : TERM INT && "$@"'
 """All output to the log. The trap keeps the shell there until the server, which is told to end as well, has ended."""
@@ -124,7 +115,8 @@ async def ship_server(site: Site) -> Bundle:
     except (NoStartCommand, NodeMissing) as error:
         raise PrepareFailed(str(error)) from error
     start = _as_arguments(command, site.run_id)
-    shipment = Shipment(ROUTER, source, start, environment=ENVIRONMENT, modules=modules)
+    environment = tuple(server_variables(site, args.port))
+    shipment = Shipment(ROUTER, source, start, environment=environment, modules=modules)
     return await bundled(site, shipment)
 
 
@@ -160,7 +152,7 @@ def _command_of(said: Any, key: str) -> Command | None:
 def _as_arguments(command: Command, run_id: str) -> tuple[str, ...]:
     """The same to be run in the bundle, the run id on its command line, by which `leftovers` knows it."""
     script, arguments = (IN_A_SHELL, (command,)) if isinstance(command, str) else (AS_IT_IS, command)
-    return ("/bin/sh", "-c", script, "server", f"--run-id={run_id}", *arguments)
+    return ("/bin/sh", "-c", script, "server", argument("run_id", run_id), *arguments)
 
 
 def _set_in_vain(args: LocalArgs) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Starting one of a run's servers on this machine, and seeing that it is ready: what says so itself, and then proves it.
 
-How a process is started is in child.py, what it is called with in routers.py and server_process.py.
+How a process is started is in child.py, what it is told in told.py.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from falsework.engine.errors import DeployFailed, TransientError
 
 from ..machine import child
 from ..machine.address import run_id_at, url_of
-from ..shipping.routers import router_command
 from .replica import Replica, planned
-from .server_process import chosen_port, server_environment, until_answering
+from .server_process import chosen_port, until_answering
+from .told import router_command, server_environment, token_file
 
 if TYPE_CHECKING:
     from .architect import LocalArgs
@@ -50,11 +50,6 @@ def lay_out(site: Site) -> Path:
     except OSError as error:
         raise DeployFailed(f"the directory of run {site.run_id} cannot be written: {error}") from error
     return path
-
-
-def token_file(site: Site) -> Path:
-    """Where the servers find the token; it goes with them."""
-    return site.directory / "token"
 
 
 def log_file(site: Site) -> Path:
@@ -98,12 +93,12 @@ Start = tuple[Sequence[str], dict[str, str], int | None]
 
 
 def _start_of_router(site: Site, bundle: Bundle, replica: Replica) -> Start:
-    return router_command(bundle.start, site, token_file(site), replica), _environment(), None
+    return router_command(bundle.start, site, replica), _environment(), None
 
 
 def _start_of_server(site: Site, bundle: Bundle, replica: Replica) -> Start:
     port = chosen_port(site.args.host, site.args.port)
-    return bundle.start, server_environment(_environment(), site, token_file(site), port), port
+    return bundle.start, server_environment(_environment(), site, port), port
 
 
 def _environment() -> dict[str, str]:

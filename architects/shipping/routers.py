@@ -19,9 +19,7 @@ from falsework.engine.contract.bundle import Bundle
 from falsework.engine.contract.cancellation import uncancelled
 from falsework.engine.contract.copying import copy_tree
 from falsework.engine.errors import PrepareFailed
-from falsework.engine.settings.quantities import format_duration
 
-from ..local.replica import DATA, Replica, data_flag
 from ..machine.mark import RUN_ID
 from .node_binary import Node, NodeMissing, find_node
 from .node_dependencies import (
@@ -30,7 +28,6 @@ from .node_dependencies import (
     link_tree,
     what_runs,
 )
-from .router_limits import read_limits
 
 if TYPE_CHECKING:
     from ..local.architect import LocalArgs
@@ -63,14 +60,14 @@ class Shipment:
 async def ship_python(site: Site, source: Path, leaves_out: Sequence[str]) -> Bundle:
     """The bundle of the router written in Python; its packages are those of the interpreter that runs it."""
     args: LocalArgs = site.args
-    start = (args.python or sys.executable, "-m", "router", "--static", "static")
+    start = (args.python or sys.executable, "-m", "router")
     return await bundled(site, Shipment("python", source, start, leaves_out))
 
 
 async def ship_node(site: Site) -> Bundle:
     """The bundle of the router written for Node, its packages in it; they are installed the first time. Raises PrepareFailed."""
     node, modules = await node_and_modules(site)
-    start = (str(node.program), "router/server.js", "--static", "static")
+    start = (str(node.program), "router/server.js")
     shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, adds={"client": CLIENT_SOURCE}, modules=modules)
     return await bundled(site, shipment)
 
@@ -111,36 +108,3 @@ def make_bundle(site: Site, shipment: Shipment) -> Bundle:
     except OSError as error:
         raise PrepareFailed(f"the bundle of run {site.run_id} cannot be made: {error}") from error
     return bundle
-
-
-def router_command(start: Sequence[str], site: Site, token_file: Path, replica: Replica | None = None) -> list[str]:
-    """The start command with what belongs to this run and this machine. The token itself is never on a command line.
-
-    `replica` is the router that is started, where that matters; else the only one.
-    """
-    args: LocalArgs = site.args
-    return [
-        *start,
-        data_flag(replica.data if replica is not None else site.directory / DATA),
-        f"--port={args.port if replica is None or replica.number == 1 else 0}",
-        f"--host={args.host}",
-        f"--run-id={site.run_id}",
-        f"--token-file={token_file.resolve()}",
-        f"--lease={format_duration(site.lease)}",
-        f"--grace={format_duration(site.grace)}",
-        f"--outbox={args.outbox}",
-        *(["--restart"] if args.restart == "on-failure" else []),
-        *(f"--{name}={format_duration(limit)}" for name, limit in own_limits(site) if limit is not None),
-        *(f"--frame-ancestors={origin}" for origin in args.frame_ancestors),
-        *([f"--csp={args.content_security_policy}"] if args.content_security_policy else []),
-        *(f"--limit={name}={value}" for name, value in read_limits(args.limits).items()),
-    ]
-
-
-def own_limits(site: Site) -> tuple[tuple[str, float | None], ...]:
-    """What the launcher keeps, and the server too, should there be no launcher any more.
-
-    Of several routers none is told when the run is idle: one that has no workers says nothing of the others.
-    """
-    idle_timeout = site.idle_timeout if site.args.replicas == 1 else None
-    return ("idle-timeout", idle_timeout), ("max-lifetime", site.max_lifetime)

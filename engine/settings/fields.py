@@ -2,8 +2,8 @@
 
 The author of an architect writes annotations and defaults and has validation. A field's metadata may narrow what its
 kind allows: `min`, `max` and `above` (in a list or a dict for each value), and `check`, a function of the whole value
-that raises ValueError, or ConfigError whose problems may stand in other files. `__post_init__` may raise ValueError for
-values that do not fit together. Where a value stands in its file is not known here.
+that raises ValueError, or ConfigError whose problems may stand in other files. A key that is no text is another reader's.
+`__post_init__` may raise ValueError for values that do not fit together. Where a value stands in its file is not known here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
 
+from ...router.wire.router_args import Seconds
 from ..errors import ConfigError
 from ..wording import did_you_mean
 from .kinds import (
@@ -43,6 +44,9 @@ Duration = Annotated[
 """Seconds, written as `30m`."""
 Size = Annotated[int, Kind(parse_size, "a size such as 4096, 512KiB, 100MiB or 1MB (whole bytes)", format_size)]
 """Bytes, written as `100MiB`."""
+
+_AS_WRITTEN = {Seconds: Duration}
+"""What the router's own settings are to people, by their types there."""
 
 
 def schema_for(dataclass: type, base: Path | None = None) -> Schema:
@@ -109,7 +113,8 @@ class _Member(fields.Field[Any]):
 
 
 def _member(dataclass: type, field: dataclasses.Field[Any], hint: Any, base: Path | None) -> _Member:
-    metadata, where = dict(field.metadata), f"{dataclass.__name__}.{field.name}"
+    metadata = {key: value for key, value in field.metadata.items() if isinstance(key, str)}
+    where = f"{dataclass.__name__}.{field.name}"
     check = metadata.pop("check", None)
     if unknown := metadata.keys() - NARROWING.keys():
         raise TypeError(f"{where}: metadata {sorted(unknown)} is none of {', '.join(NARROWING)}, check")
@@ -123,6 +128,7 @@ def _member(dataclass: type, field: dataclasses.Field[Any], hint: Any, base: Pat
 
 def _kind(hint: Any, limits: Mapping[str, Any], base: Path) -> Kind:
     """The kind that an annotation stands for, within limits. Raises TypeError if it stands for none."""
+    hint = _AS_WRITTEN.get(hint, hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return narrowed(next(part for part in arguments if isinstance(part, Kind)), limits)
@@ -134,7 +140,7 @@ def _kind(hint: Any, limits: Mapping[str, Any], base: Path) -> Kind:
         return one_of(arguments)
     if origin in (Union, types.UnionType) and len(arguments) == 2 and types.NoneType in arguments:
         [inner] = (argument for argument in arguments if argument is not types.NoneType)
-        return optional(_kind(inner, limits, base), may_be_never=inner == Duration)
+        return optional(_kind(inner, limits, base), may_be_never=inner in (Duration, Seconds))
     if origin is list:
         return list_of(_kind(arguments[0], limits, base))
     if origin is dict and arguments[0] is str:

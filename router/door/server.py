@@ -24,6 +24,7 @@ from ..process.listening import BACKLOG
 from ..process.settings import Settings
 from ..wire import protocol as wire
 from ..wire.protocol import (
+    Limits,
     Malformed,
     Packet,
     Refused,
@@ -54,7 +55,7 @@ class Router:
 
     def __init__(self, settings: Settings, memory: LeaseMemory) -> None:
         """Raises OSError, JournalDamaged or DataDirectoryError where the data directory cannot be used."""
-        self.settings, self.limits = settings, settings.limits
+        self.settings, self.limits = settings, Limits().override(settings.limits)
         self._data, self._memory = DataDirectory(settings.data, settings.run_id), memory
         self.over = asyncio.Event()
         """Set when the lease, and what it leaves, has ended."""

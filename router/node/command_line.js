@@ -1,4 +1,4 @@
-/* The router's command line: flags and environment in, settings out. */
+/* The router's command line, made from the table of what it can be told: flags and environment in, settings out. */
 
 import fs from 'node:fs'
 import { isIPv4, isIPv6 } from 'node:net'
@@ -7,64 +7,24 @@ import { parseArgs } from 'node:util'
 
 import { LIMITS, overrideLimits } from './limits.js'
 import { isFrameAncestor, isPolicy } from './policy.js'
+import { FLAGS } from './router_args.js'
 
-const USAGE = `usage: node router/node/server.js --static DIR --data DIR [--host HOST] [--port PORT] [--run-id ID]
-                                  [--token-file F] [--open] [--lease TIME] [--grace TIME] [--idle-timeout TIME]
-                                  [--max-lifetime TIME] [--restart] [--outbox disk|launcher]
-                                  [--frame-ancestors ORIGIN]... [--csp POLICY] [--limit NAME=VALUE]...
-
-One router on its own. Says {"ready": {"port": N}} on stdout, and logs on stderr.
-
-  --static DIR        what browsers get; holds index.html
-  --data DIR          outbox and uploads
-  --host HOST         default: 127.0.0.1
-  --port PORT         0: any free one; default: $PORT, else 0
-  --run-id ID         default: standalone
-  --token-file F      holds the launcher's token (else FALSEWORK_TOKEN)
-  --open              take any launcher; on the loopback only
-  --lease TIME        how long to go on unheard, such as 15m
-  --grace TIME        how long to keep what nobody collected, such as 24h
-  --idle-timeout TIME how long to go on without a word from any worker
-  --max-lifetime TIME how old to get, restarts on the same data included
-  --restart           start again by itself after dying of a signal or an error
-  --outbox KIND       disk or launcher
-  --frame-ancestors ORIGIN  a site that may show the task in a frame; repeatable (default: none may)
-  --csp POLICY        a Content-Security-Policy in place of the strict one
-  --limit NAME=VALUE  repeatable
-`
-
-const FLAGS = /** @type {const} */ ({
-  static: { type: 'string' },
-  data: { type: 'string' },
-  host: { type: 'string', default: '127.0.0.1' },
-  port: { type: 'string' },
-  'run-id': { type: 'string', default: 'standalone' },
-  'token-file': { type: 'string' },
-  lease: { type: 'string', default: '15m' },
-  grace: { type: 'string', default: '24h' },
-  'idle-timeout': { type: 'string' },
-  'max-lifetime': { type: 'string' },
-  restart: { type: 'boolean', default: false },
-  outbox: { type: 'string', default: 'disk' },
-  'frame-ancestors': { type: 'string', multiple: true, default: /** @type {string[]} */ ([]) },
-  csp: { type: 'string' },
-  open: { type: 'boolean', default: false },
-  limit: { type: 'string', multiple: true, default: /** @type {string[]} */ ([]) },
-  help: { type: 'boolean', short: 'h', default: false }
-})
+/**
+ * @typedef {import('./router_args.js').Flag} Flag
+ * @typedef {import('./router_args.js').RouterArgs} RouterArgs
+ *
+ * What a router is started with. `token` null makes it open to any launcher. Times in seconds.
+ * @typedef {Omit<RouterArgs, 'limits' | 'port'> & {
+ *   token: string | null, port: number, limits: Readonly<import('./limits.js').Limits>
+ * }} Settings
+ */
 
 /** Seconds. @type {Record<string, number>} */
 const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400, '': 1 }
 
-/**
- * What a router is started with. `token` null makes it open to any launcher. Times in seconds.
- * @typedef {{
- *   static: string, data: string, runId: string, token: string | null, host: string, port: number,
- *   lease: number, grace: number, idleTimeout: number | undefined, maxLifetime: number | undefined, outbox: string,
- *   restart: boolean, frameAncestors: string[], contentSecurityPolicy: string | null,
- *   limits: Readonly<import('./limits.js').Limits>
- * }} Settings
- */
+/** Characters of a line of the usage, and of the column with the flags. */
+const WIDTH = 120
+const COLUMN = 26
 
 /** Wrong usage; the sentence says what is wrong. */
 class WrongUsage extends Error {}
@@ -77,47 +37,100 @@ class WrongUsage extends Error {}
  */
 export function readSettings(args, environment) {
   try {
-    const { values } = parseArgs({ args, options: FLAGS })
-    if (!values.help) return settingsOf(values, environment)
-    process.stdout.write(USAGE)
+    const { values } = parseArgs({ args, options: OPTIONS })
+    if (!values.help) return settingsOf(argsOf(values, environment), environment)
+    process.stdout.write(`${usage()}\n\n${HELP}\n`)
     process.exit(0)
   } catch (error) {
     if (!isWrongUsage(error)) throw error
-    const [summary] = USAGE.split('\n\n')
-    process.stderr.write(`${summary}\nserver.js: error: ${error.message}\n`)
+    process.stderr.write(`${usage()}\nserver.js: error: ${error.message}\n`)
     process.exit(2)
   }
 }
 
+/** @type {NonNullable<import('node:util').ParseArgsConfig['options']>} */
+const OPTIONS = {
+  ...Object.fromEntries(
+    FLAGS.map(({ name, kind, isRepeatable }) => [name, { type: kind === 'switch' ? 'boolean' : 'string', multiple: isRepeatable }])
+  ),
+  help: { type: 'boolean', short: 'h' }
+}
+
+const HELP = `One router on its own. Says {"ready": {"port": N}} on stdout, and logs on stderr.
+
+${FLAGS.map(flag => `  ${spoken(flag).padEnd(COLUMN)}${flag.help}${defaultOf(flag)}`).join('\n')}`
+
+function usage() {
+  const lines = ['usage: node router/node/server.js']
+  const indent = ' '.repeat(lines[0].length)
+  for (const flag of FLAGS) {
+    const word = flag.isRequired ? spoken(flag) : `[${spoken(flag)}]${flag.isRepeatable ? '...' : ''}`
+    if (lines[lines.length - 1].length + word.length >= WIDTH) lines.push(indent)
+    lines[lines.length - 1] += ` ${word}`
+  }
+  return lines.join('\n')
+}
+
+/** A flag with what comes after it. @param {Flag} flag */
+function spoken({ name, metavar, choices }) {
+  const value = choices.join('|') || metavar
+  return value ? `--${name} ${value}` : `--${name}`
+}
+
+/** For words alone: what is counted says it in its own help. @param {Flag} flag */
+function defaultOf(flag) {
+  return typeof flag.default === 'string' ? ` (default: ${flag.default})` : ''
+}
+
 /**
- * @param {ReturnType<typeof parseArgs<{options: typeof FLAGS}>>['values']} values
+ * What each flag says, or its default.
+ * @param {Record<string, unknown>} values
  * @param {NodeJS.ProcessEnv} environment
- * @returns {Settings}
+ * @returns {RouterArgs}
  */
-function settingsOf(values, environment) {
-  const token = readToken(values['token-file'], environment)
-  if (token === null && !values.open) {
+function argsOf(values, environment) {
+  return /** @type {any} */ (Object.fromEntries(FLAGS.map(flag => [flag.field, valueOf(flag, values[flag.name], environment)])))
+}
+
+/** @param {Flag} flag @param {unknown} said @param {NodeJS.ProcessEnv} environment */
+function valueOf(flag, said, environment) {
+  const value = said ?? (flag.fallsBackOn === null ? undefined : environment[flag.fallsBackOn])
+  if (value === undefined) {
+    if (flag.isRequired) throw new WrongUsage(`--${flag.name} is required`)
+    return flag.default ?? undefined
+  }
+  if (typeof value === 'boolean') return value
+  const read = READERS[flag.kind]
+  return Array.isArray(value) ? value.map(one => read(one, flag)) : read(String(value), flag)
+}
+
+/** How a value of each kind is read. @type {Record<string, (said: string, flag: Flag) => unknown>} */
+const READERS = {
+  text: said => said,
+  path: said => said,
+  port: portOf,
+  duration: secondsOf,
+  choice: choiceOf,
+  origin: originOf,
+  policy: policyOf,
+  limits: pairOf
+}
+
+/** @param {RouterArgs} args @param {NodeJS.ProcessEnv} environment @returns {Settings} */
+function settingsOf(args, environment) {
+  const token = readToken(args.tokenFile, environment)
+  if (token === null && !args.open) {
     throw new WrongUsage('no token: give --token-file or FALSEWORK_TOKEN, or say --open to take any launcher')
   }
-  if (values.open && !isLoopback(values.host)) {
-    throw new WrongUsage(`--open takes any launcher, so it is for the loopback only, not for ${values.host}`)
+  if (args.open && !isLoopback(args.host)) {
+    throw new WrongUsage(`--open takes any launcher, so it is for the loopback only, not for ${args.host}`)
   }
   return {
-    static: siteOf(required(values.static, 'static')),
-    data: required(values.data, 'data'),
-    runId: values['run-id'],
-    token: values.open ? null : token,
-    host: values.host,
-    port: portOf(values.port ?? environment.PORT ?? '0'),
-    lease: secondsOf('--lease', values.lease),
-    grace: secondsOf('--grace', values.grace),
-    idleTimeout: maybeSecondsOf('--idle-timeout', values['idle-timeout']),
-    maxLifetime: maybeSecondsOf('--max-lifetime', values['max-lifetime']),
-    outbox: outboxOf(values.outbox),
-    restart: values.restart,
-    frameAncestors: values['frame-ancestors'].map(originOf),
-    contentSecurityPolicy: policyOf(values.csp ?? null),
-    limits: overrideLimits(LIMITS, values.limit.map(limit => pairOf(limit)))
+    ...args,
+    static: siteOf(args.static),
+    token: args.open ? null : token,
+    port: args.port ?? 0,
+    limits: overrideLimits(LIMITS, args.limits)
   }
 }
 
@@ -129,12 +142,6 @@ function readToken(file, environment) {
   return token ?? null
 }
 
-/** @param {string | undefined} value @param {string} flag */
-function required(value, flag) {
-  if (value === undefined) throw new WrongUsage(`--${flag} is required`)
-  return value
-}
-
 /** @param {string} directory */
 function siteOf(directory) {
   if (!fs.statSync(path.join(directory, 'index.html'), { throwIfNoEntry: false })?.isFile()) {
@@ -143,44 +150,37 @@ function siteOf(directory) {
   return directory
 }
 
-/** @param {string} said */
-function portOf(said) {
+/** @param {string} said @param {Flag} flag */
+function portOf(said, { name }) {
   if (!/^\d{1,5}$/.test(said) || Number(said) > 65535) {
-    throw new WrongUsage(`--port: '${said}' is no port, which is a number from 0 to 65535`)
+    throw new WrongUsage(`--${name}: '${said}' is no port, which is a number from 0 to 65535`)
   }
   return Number(said)
 }
 
-/** @param {string} flag @param {string} said */
-function secondsOf(flag, said) {
+/** @param {string} said @param {Flag} flag */
+function secondsOf(said, { name }) {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|)$/.exec(said)
-  if (!match) throw new WrongUsage(`${flag}: '${said}' is no duration, such as 90s, 15m or 24h`)
+  if (!match) throw new WrongUsage(`--${name}: '${said}' is no duration, such as 90s, 15m or 24h`)
   return Number(match[1]) * UNITS[match[2]]
 }
 
-/** @param {string} flag @param {string | undefined} said */
-function maybeSecondsOf(flag, said) {
-  return said === undefined ? undefined : secondsOf(flag, said)
-}
-
-/** @param {string} said */
-function originOf(said) {
-  if (isFrameAncestor(said)) return said
-  throw new WrongUsage(
-    `--frame-ancestors: '${said}' is no origin such as https://worker.example.org or https://*.example.org`
-  )
-}
-
-/** @param {string | null} said */
-function policyOf(said) {
-  if (said === null || isPolicy(said)) return said
-  throw new WrongUsage(`--csp: ${JSON.stringify(said)} is no Content-Security-Policy: one line of plain characters`)
-}
-
-/** @param {string} said */
-function outboxOf(said) {
-  if (said !== 'disk' && said !== 'launcher') throw new WrongUsage(`--outbox: '${said}' is neither disk nor launcher`)
+/** @param {string} said @param {Flag} flag */
+function choiceOf(said, { name, choices }) {
+  if (!choices.includes(said)) throw new WrongUsage(`--${name}: '${said}' is neither ${choices.join(' nor ')}`)
   return said
+}
+
+/** @param {string} said @param {Flag} flag */
+function originOf(said, { name }) {
+  if (isFrameAncestor(said)) return said
+  throw new WrongUsage(`--${name}: '${said}' is no origin such as https://worker.example.org or https://*.example.org`)
+}
+
+/** @param {string} said @param {Flag} flag */
+function policyOf(said, { name }) {
+  if (isPolicy(said)) return said
+  throw new WrongUsage(`--${name}: ${JSON.stringify(said)} is no Content-Security-Policy: one line of plain characters`)
 }
 
 /** @param {string} said @returns {[string, string]} */

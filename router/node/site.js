@@ -52,7 +52,7 @@ export class Site {
     this.#sockets = sockets
     this.#outbox = outbox
     this.#clock = clock
-    this.#pageHeaders = pageHeaders(settings.contentSecurityPolicy, settings.frameAncestors)
+    this.#pageHeaders = pageHeaders(settings.contentSecurityPolicy ?? null, settings.frameAncestors)
     this.#files = new StaticFiles(settings.static, this.#pageHeaders)
     this.#app = Fastify({
       clientErrorHandler: refuseWhatIsNotHttp(switchboard.counters),

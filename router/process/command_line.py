@@ -1,4 +1,4 @@
-"""The router's command line: what it may say, and the settings that it comes to."""
+"""The router's command line, made from the table of what it can be told; and the settings that it comes to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import argparse
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..wire.protocol import Limits, check_frame_ancestor, check_policy
+from ..wire.router_args import Flag, Kind, flags
 from .settings import Settings
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
@@ -18,8 +21,9 @@ def read_command_line(description: str | None) -> Settings:
     """The settings. Wrong usage ends the process with 2 and a line that says what is wrong; nothing was made by then."""
     parser = _parser(description)
     args = parser.parse_args()
+    args.limits = dict(limit.partition("=")[::2] for limit in args.limits)
     try:
-        limits = Limits().override(dict(limit.partition("=")[::2] for limit in args.limit))
+        Limits().override(args.limits)
         token = _token(args.token_file)
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -29,48 +33,37 @@ def read_command_line(description: str | None) -> Settings:
         parser.error(f"--open takes any launcher, so it is for the loopback only, not for {args.host}")
     if not (args.static / "index.html").is_file():
         parser.error(f"{args.static} holds no index.html")
-    return Settings(
-        static=args.static,
-        data=args.data,
-        run_id=args.run_id,
-        token=None if args.open else token,
-        host=args.host,
-        port=args.port,
-        lease=args.lease,
-        grace=args.grace,
-        idle_timeout=args.idle_timeout,
-        max_lifetime=args.max_lifetime,
-        outbox=args.outbox,
-        restart=args.restart,
-        frame_ancestors=tuple(args.frame_ancestors),
-        content_security_policy=args.csp,
-        limits=limits,
-    )
+    return Settings(**vars(args), token=None if args.open else token)
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m falsework.router", description=description)
-    add = parser.add_argument
-    add("--static", type=Path, required=True, metavar="DIR", help="what browsers get; holds index.html")
-    add("--data", type=Path, required=True, metavar="DIR", help="outbox and uploads")
-    add("--host", default="127.0.0.1")
-    add("--port", type=_port, default=os.environ.get("PORT", "0"), help="0: any free one")
-    add("--run-id", default="standalone")
-    add("--token-file", type=Path, metavar="F", help="holds the launcher's token (else FALSEWORK_TOKEN)")
-    add("--open", action="store_true", help="take any launcher; on the loopback only")
-    add("--lease", type=_duration, default=900.0, metavar="D", help="how long to go on unheard, such as 15m")
-    add("--grace", type=_duration, default=86400.0, metavar="D", help="how long to keep what nobody collected")
-    add("--idle-timeout", type=_duration, metavar="D", help="how long to go on without a word from any worker")
-    add("--max-lifetime", type=_duration, metavar="D", help="how old to get, restarts on the same data included")
-    add("--restart", action="store_true", help="start again by itself after dying of a signal or an error")
-    add("--outbox", choices=("disk", "launcher"), default="disk")
-    add("--frame-ancestors", type=_frame_ancestor, action="append", default=[], metavar="ORIGIN", help=_MAY_FRAME)
-    add("--csp", type=_policy, metavar="POLICY", help="a Content-Security-Policy in place of the strict one")
-    add("--limit", action="append", default=[], metavar="NAME=VALUE")
+    for flag in flags():
+        parser.add_argument(f"--{flag.name}", dest=flag.field, help=_help(flag), **_options(flag))
     return parser
 
 
-_MAY_FRAME = "a site that may show the task in a frame; repeatable (default: none may)"
+def _help(flag: Flag) -> str:
+    """With the default where that is a word: what is counted says it in its own help."""
+    default = f" (default: {flag.default})" if isinstance(flag.default, str) else ""
+    return f"{flag.help}{default}".replace("%", "%%")
+
+
+def _options(flag: Flag) -> dict[str, Any]:
+    """How argparse takes a flag."""
+    if flag.kind is Kind.SWITCH:
+        return {"action": "store_true"}
+    default = [] if flag.is_repeatable else flag.default
+    if flag.falls_back_on is not None:
+        default = os.environ.get(flag.falls_back_on, default)
+    return {
+        "action": "append" if flag.is_repeatable else "store",
+        "type": _READERS[flag.kind],
+        "choices": flag.choices or None,
+        "required": flag.is_required,
+        "metavar": flag.metavar,
+        "default": default,
+    }
 
 
 def _token(file: Path | None) -> str | None:
@@ -114,3 +107,15 @@ def _policy(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
+
+
+_READERS: dict[Kind, Callable[[str], Any]] = {
+    Kind.TEXT: str,
+    Kind.PATH: Path,
+    Kind.PORT: _port,
+    Kind.DURATION: _duration,
+    Kind.CHOICE: str,
+    Kind.ORIGIN: _frame_ancestor,
+    Kind.POLICY: _policy,
+    Kind.LIMITS: str,
+}

@@ -12,10 +12,10 @@ import psutil
 import pytest
 from falsework.architects.local import architect as local
 from falsework.architects.local.architect import LocalArchitect, LocalArgs
+from falsework.architects.local.told import router_command
 from falsework.architects.machine import process
 from falsework.architects.machine.address import run_id_at
 from falsework.architects.machine.child import NeverReady, ServerDied
-from falsework.architects.shipping.routers import router_command
 from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Presence, Resource, Site
 from falsework.engine.contract.bundle import Bundle, BundleChanged
@@ -224,21 +224,22 @@ def test_the_command_line_holds_what_the_router_needs_and_no_secret(site: Site) 
         restart="never",
         limits={"upload": "5MiB", "ping": "30s"},
     )
-    command = router_command(("python", "-m", "router"), site, site.directory / "token")
+    command = router_command(("python", "-m", "router"), site)
     assert command == [
         "python",
         "-m",
         "router",
+        "--static=static",
         f"--data={site.directory}/data",
-        "--port=3000",
         "--host=0.0.0.0",
-        f"--run-id={site.run_id}",
+        "--port=3000",
         f"--token-file={site.directory}/token",
+        f"--run-id={site.run_id}",
         "--lease=15m",
         "--grace=1d",
-        "--outbox=launcher",
         "--limit=upload=5242880",
         "--limit=ping=30.0",
+        "--outbox=launcher",
     ]
 
 

@@ -83,7 +83,7 @@ async def test_the_bundle_holds_its_packages_and_the_manifest_every_file_of_them
     assert len(needed) > 50
     for place in needed:
         assert f"router/{place}/package.json" in sealed["files"]
-    assert sealed["start"][1:] == ["router/server.js", "--static", "static"]
+    assert sealed["start"][1:] == ["router/server.js"]
     assert not [name for name in sealed["files"] if "/typescript/" in name or name.endswith((".py", ".d.ts"))]
     (bundle.directory / "router" / "node_modules" / "fastify" / "fastify.js").unlink()
     with pytest.raises(BundleChanged, match=r"missing: router/node_modules/fastify/fastify\.js"):

@@ -16,8 +16,8 @@ import pytest
 from falsework.architects.local import replica_channels
 from falsework.architects.local.architect import PROCESS, LocalArchitect, LocalArgs
 from falsework.architects.local.replica import Replica, recorded, url_at
+from falsework.architects.local.told import router_command
 from falsework.architects.machine import process
-from falsework.architects.shipping.routers import router_command
 from falsework.engine.channel.download import FileMissing
 from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import (
@@ -253,7 +253,7 @@ async def test_each_is_announced_before_it_is_made(architect: Architects, site: 
 def test_each_router_has_its_own_data_and_port_and_none_ends_because_it_is_idle(site: Site) -> None:
     site.args, site.idle_timeout = replace(site.args, replicas=2, port=3000), 60.0
     second = Replica(2, f"{site.run_id}/2", site.directory / "data" / "2")
-    command = router_command((), site, site.directory / "token", second)
+    command = router_command((), site, second)
     assert f"--data={site.directory}/data/2" in command
     assert "--port=0" in command
     assert not [flag for flag in command if flag.startswith("--idle-timeout")]

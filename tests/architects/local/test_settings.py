@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from falsework.architects.local.architect import LocalArchitect, LocalArgs
-from falsework.architects.shipping.routers import router_command
+from falsework.architects.local.told import router_command
 from falsework.engine.contract.architect import Site
 from falsework.engine.settings.fields import schema_for
 from marshmallow import ValidationError
@@ -17,7 +17,7 @@ from ..conftest import Architects, up
 
 def flags(site: Site) -> list[str]:
     """Those that are there only if they are asked for."""
-    told = router_command((), site, site.directory / "token")
+    told = router_command((), site)
     names = ("--restart", "--idle-timeout", "--max-lifetime", "--frame-ancestors", "--csp")
     return [flag for flag in told if flag.startswith(names)]
 
