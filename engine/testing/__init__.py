@@ -32,6 +32,7 @@ WITH_ASSERTS = (
     "contract_of_preparing",
     "contract_of_serving",
     "contract_of_shutdown",
+    "contract_of_telling",
     "trial",
 )
 """The modules whose failed assertions pytest explains."""

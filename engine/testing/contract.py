@@ -19,10 +19,17 @@ from .contract_of_looking import LookingContract
 from .contract_of_preparing import PreparingContract
 from .contract_of_serving import ServingContract
 from .contract_of_shutdown import ShutdownContract
+from .contract_of_telling import TellingContract
 
 
 @pytest.mark.asyncio
 class ArchitectContract(
-    PreparingContract, DeployingContract, LookingContract, ShutdownContract, InterruptionContract, ServingContract
+    PreparingContract,
+    DeployingContract,
+    LookingContract,
+    ShutdownContract,
+    InterruptionContract,
+    ServingContract,
+    TellingContract,
 ):
     """All of it."""

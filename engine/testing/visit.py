@@ -20,7 +20,7 @@ from ..contract.architect import Architect, Site
 class Reception:
     """The launcher's side of every channel: welcomes workers, and keeps what they hand in. Use it as a context.
 
-    Nothing is acknowledged, so the server holds what it has. `patience` is in seconds, for connecting.
+    Nothing is acknowledged unless a test does, so the server holds what it has. `patience` is in seconds, for connecting.
     """
 
     def __init__(self, architect: Architect, site: Site, patience: float) -> None:
@@ -31,6 +31,12 @@ class Reception:
         self.channels: list[Channel] = architect.get_channels(
             site, Ears(self.opened.append, self.lost.append, self._take)
         )
+
+    def acknowledge(self, submission: Packet) -> None:
+        """Say to every server that the launcher has it."""
+        for channel in self.channels:
+            if channel.router_epoch is not None and submission.number is not None:
+                channel.acknowledge(channel.router_epoch, submission.number)
 
     async def __aenter__(self) -> Self:
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from breaches import breaks
@@ -13,6 +15,7 @@ from falsework.engine.channel.listener import Listener
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.testing.contract_of_serving import ServingContract
+from falsework.engine.testing.contract_of_telling import TellingContract
 
 breaks()(LocalArchitect)
 
@@ -27,11 +30,50 @@ class OpensItsChannelsAtOnce(LocalArchitect):
 @breaks("a_server_ends_itself_when_its_lease_and_grace_are_over")
 class IgnoresTheLease(LocalArchitect):
     async def deploy(self, site: Site, bundle: Bundle) -> str:
-        lease, site.lease = site.lease, 900.0
-        try:
+        with _saying(site, lease=900.0):
             return await super().deploy(site, bundle)
-        finally:
-            site.lease = lease
+
+
+@breaks("the_limits_of_the_task_file_are_the_servers")
+class ForgetsTheLimits(LocalArchitect):
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        with _saying(site, args=replace(site.args, limits={})):
+            return await super().deploy(site, bundle)
+
+
+@breaks("what_only_the_launcher_can_keep_is_not_answered_before_it_has_it")
+class ForgetsTheOutbox(LocalArchitect):
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        with _saying(site, args=replace(site.args, outbox="disk")):
+            return await super().deploy(site, bundle)
+
+
+@breaks("whom_the_task_file_allows_may_frame_the_page")
+class ForgetsWhoMayFrameThePage(LocalArchitect):
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        with _saying(site, args=replace(site.args, frame_ancestors=[])):
+            return await super().deploy(site, bundle)
+
+
+@breaks("the_page_has_the_policy_of_the_task_file")
+class ForgetsThePolicy(LocalArchitect):
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        with _saying(site, args=replace(site.args, content_security_policy=None)):
+            return await super().deploy(site, bundle)
+
+
+@breaks("a_server_ends_itself_when_it_is_as_old_as_it_may_get")
+class ForgetsTheLifetime(LocalArchitect):
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        with _saying(site, max_lifetime=None):
+            return await super().deploy(site, bundle)
+
+
+@breaks("a_server_that_no_worker_comes_to_ends_itself")
+class ForgetsTheIdleTimeout(LocalArchitect):
+    async def deploy(self, site: Site, bundle: Bundle) -> str:
+        with _saying(site, idle_timeout=None):
+            return await super().deploy(site, bundle)
 
 
 @breaks("workers_get_what_was_sealed")
@@ -50,9 +92,20 @@ class ForgetsTheToken(LocalArchitect):
         return super().get_channels(replace(site, token="") if site.epoch > 1 else site, listener)
 
 
+@contextmanager
+def _saying(site: Site, **otherwise: Any) -> Iterator[None]:
+    """While it is open, the site says something else."""
+    said = {name: getattr(site, name) for name in otherwise}
+    vars(site).update(otherwise)
+    try:
+        yield
+    finally:
+        vars(site).update(said)
+
+
 @pytest.mark.asyncio
-class LocalServing(ServingContract):
-    """Only what is said of serving; the rest is for the harbour's breaches."""
+class LocalServing(ServingContract, TellingContract):
+    """Only what is said of serving, and of what a server is told; the rest is for the harbour's breaches."""
 
     architect_class: ClassVar[type[LocalArchitect]]
 

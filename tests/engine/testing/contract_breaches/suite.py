@@ -18,7 +18,12 @@ WITH_ANOTHER_PROCESS = (
     breaking_shutdown.KeepsItsStateToItself,
 )
 """Only these harbours are put before another process, which takes a second each."""
-IMPATIENT = {breaking_looking.WaitsForAnAnswerForEver: 0.3, serving.IgnoresTheLease: 8.0}
+IMPATIENT = {
+    breaking_looking.WaitsForAnAnswerForEver: 0.3,
+    serving.IgnoresTheLease: 8.0,
+    serving.ForgetsTheLifetime: 8.0,
+    serving.ForgetsTheIdleTimeout: 8.0,
+}
 """Seconds for those that never end."""
 
 os.fsync = lambda file: None  # nobody pulls the plug here, and a thousand bundles are sealed
