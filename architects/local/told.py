@@ -7,16 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from falsework.engine.contract.architect import Site
 from falsework.router.wire.router_args import RouterArgs
 
 from ..shipping.router_args import arguments, router_args, variables
 from .replica import DATA, Replica
-
-if TYPE_CHECKING:
-    from .architect import LocalArgs
 
 
 def token_file(site: Site) -> Path:
@@ -49,12 +45,11 @@ def server_environment(ours: Mapping[str, str], site: Site, port: int) -> dict[s
 
 def _told(site: Site, static: Path, data: Path) -> RouterArgs:
     """Of several routers none is told when the run is idle: one that has no workers says nothing of the others."""
-    args: LocalArgs = site.args
     return replace(
         router_args(site, static=static, data=data.resolve()),
-        host=args.host,
-        port=args.port,
+        host=site.args.host,
+        port=site.args.port,
         token_file=token_file(site).resolve(),
-        restart=args.restart == "on-failure",
-        idle_timeout=site.idle_timeout if args.replicas == 1 else None,
+        restart=site.args.restart == "on-failure",
+        idle_timeout=site.idle_timeout if site.args.replicas == 1 else None,
     )

@@ -1,4 +1,4 @@
-"""What both ends must agree on: packets, and the journal's format. The only part of the router that others import.
+"""What both ends must agree on: packets, the journal's format, and all that a router can be told.
 
-What a router does with them is in board/ and door/.
+The only part of the router that others import. What a router does with them is in board/ and door/.
 """
