@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -81,9 +82,9 @@ class Bundle:
         run_directory: Path,
         run_id: str,
         *,
-        router_source: Path,
         static: Path,
         start: Sequence[str],
+        router_source: Path | None = None,
         router: str = "python",
         environment: Sequence[str] = (),
         task_config: Mapping[str, Any] | None = None,
@@ -91,15 +92,17 @@ class Bundle:
     ) -> Self:
         """Make `<run_directory>/bundle` from the router's code and the task's static directory. May be repeated.
 
-        A bundle that was there before is replaced. Hidden files (`.git`, `.env`), `__pycache__` and what
-        `router_leaves_out` names at the top of the router's code stay behind. Links are followed inside the directory that
-        is copied. Raises BundleError for a link out of it, for what is no file or cannot be read, and for a static directory
-        without index.html. `environment` holds the names, never the values, of the variables that the start command needs.
+        `router_source` is the directory with that code; where it is None, that is falsework's own router in Python, which
+        `python -m router` starts in the bundle. A bundle that was there before is replaced. Hidden files (`.git`, `.env`),
+        `__pycache__` and what `router_leaves_out` names at the top of the router's code stay behind. Links are followed
+        inside the directory that is copied. Raises BundleError for a link out of it, for what is no file or cannot be read,
+        and for a static directory without index.html. `environment` holds the names, never the values, of the variables
+        that the start command needs.
 
         static/task_config.json is: the client's defaults, what the task's own file says, `task_config`, then the run id.
         """
         with _told_as_bundle_error(f"the bundle of run {run_id} cannot be made"), _building(run_directory) as building:
-            copy_tree(router_source, building / "router", leave_out=router_leaves_out)
+            copy_tree(router_source or _own_router(), building / "router", leave_out=router_leaves_out)
             copy_tree(static, building / "static")
             if not (building / "static" / "index.html").is_file():
                 raise BundleError(f"{static} has no index.html, the page that a worker's browser opens first")
@@ -153,6 +156,10 @@ class Bundle:
     def files(self) -> dict[str, Path]:
         """What an architect ships: every file of the bundle by its name in there, the manifest among them."""
         return {**dict(files_in(self.directory)), **({MANIFEST: self.directory / MANIFEST} if self.sealed else {})}
+
+
+def _own_router() -> Path:
+    return Path(str(files("falsework.router")))
 
 
 @contextmanager

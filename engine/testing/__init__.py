@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from .contract import ArchitectContract as ArchitectContract
     from .trial import Trial as Trial
 
+__all__ = (
+    "SERVER",
+    "ArchitectContract",
+    "BrokenArchitect",
+    "FlakyArchitect",
+    "IdleArchitect",
+    "IdleArgs",
+    "IdleChannel",
+    "ImmortalServer",
+    "InMemoryArchitect",
+    "LiarArchitect",
+    "NeverReady",
+    "SlowArchitect",
+    "StubbornArchitect",
+    "Trial",
+)
+
 WITH_ASSERTS = (
     "contract_of_deploying",
     "contract_of_interruption",

@@ -71,6 +71,11 @@ def test_a_bundle_holds_the_router_and_the_pages_and_nothing_hidden(bundle: Bund
     }
 
 
+def test_without_a_source_it_holds_the_router_of_falsework_itself(run_directory: Path, static: Path) -> None:
+    bundle = Bundle.make(run_directory, "caption-1", static=static, start=["python", "-m", "router"])
+    assert {"router/__main__.py", "router/wire/protocol.py", "router/client/falsework.js"} <= _names(bundle)
+
+
 def test_what_the_router_leaves_out_stays_behind(run_directory: Path, router: Path, static: Path) -> None:
     bundle = _made(run_directory, router, static, router_leaves_out=("node",))
     assert "router/node/server.js" not in _names(bundle)
