@@ -79,6 +79,7 @@ class Router:
 
     async def start(self, listeners: list[socket.socket]) -> None:
         """Listen."""
+        await self.sockets.choose_way()
         app = web.Application(middlewares=[self._explain_refusals], client_max_size=self.limits.submission)
         app.on_response_prepare.append(_protect)
         app.add_routes(self.pages.routes())
@@ -257,7 +258,7 @@ class Router:
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return self.sockets.open(request, self.pages.session(request))
+            return await self.sockets.open(request, self.pages.session(request))
         return await self._index(request)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:

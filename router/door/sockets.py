@@ -8,22 +8,24 @@ buffers, and a peer that lets its buffer grow for too long, or too far, is dropp
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+import aiohttp
 from aiohttp import web
 
 from ..board.agents import Peer
 from ..board.switchboard import Instant
 from ..wire.protocol import Limits, Packet, encode_frame
-from . import frames
+from . import frames, handover
+from .fallback import lend
 from .frames import (
     FrameError,
     FrameReader,
     close_frame,
     frame_header,
 )
-from .handover import hand_over
 
 ARRAY_OVERHEAD = 2
 STALLED_ABOVE = 1 << 16
@@ -31,6 +33,7 @@ STALLED_ABOVE = 1 << 16
 CLOSE_PATIENCE = 5.0
 """Seconds that the other end gets to answer a close."""
 Listener = Callable[[Peer, Packet, Instant], None]
+log = logging.getLogger("falsework.router")
 
 
 class Socket(asyncio.Protocol):
@@ -108,13 +111,9 @@ class Socket(asyncio.Protocol):
             return  # it said its last word, or nothing can be made of what it says
         try:
             for kind, content in self._frames.feed(data):
-                if kind >= frames.CLOSE:
-                    self._control(kind, content)
-                elif self._closing is None:
-                    self._sockets.on_message(self, kind, content)
+                self._take(kind, content)
         except FrameError as error:
-            self.close_code = error.code
-            self.close(error.code, error.reason)
+            self.fail(error.code, error.reason)
 
     def pause_writing(self) -> None:
         self._sockets.falls_behind(self)
@@ -124,6 +123,27 @@ class Socket(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._sockets.is_gone(self)
+
+    # What is said of a connection that somebody else reads
+
+    def hear(self, kind: int, content: bytes) -> None:
+        """Take a message or a control frame that came."""
+        self.heard = True
+        try:
+            self._take(kind, content)
+        except FrameError as error:
+            self.fail(error.code, error.reason)
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close, as nothing can be made of what the other end says."""
+        self.close_code = code
+        self.close(code, reason)
+
+    def _take(self, kind: int, content: bytes) -> None:
+        if kind >= frames.CLOSE:
+            self._control(kind, content)
+        elif self._closing is None:
+            self._sockets.on_message(self, kind, content)
 
     def _control(self, kind: int, content: bytes) -> None:
         if kind == frames.PING:
@@ -158,11 +178,19 @@ class Sockets:
         self._leaving: dict[Socket, float] = {}
         self._pinged_at = self._loop.time()
         self._all_gone = asyncio.Event()
+        self._hands_over = True
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, request: web.Request, session: str | None) -> web.StreamResponse:
+    async def choose_way(self) -> None:
+        """Try whether aiohttp lets go of a connection; if not, take the slower way for all that open, and say so once."""
+        if (fault := await handover.what_is_wrong()) is not None:
+            self._hands_over = False
+            told = "WebSockets take the slower way: aiohttp %s does not let go of a connection (%s)"
+            log.warning(told, aiohttp.__version__, fault)
+
+    async def open(self, request: web.Request, session: str | None) -> web.StreamResponse:
         """Answer a request's handshake and take its connection over; returns what its handler must. Raises Refused."""
 
         def make(transport: asyncio.Transport) -> Socket:
@@ -171,7 +199,9 @@ class Sockets:
             self._open.add(socket)
             return socket
 
-        return hand_over(request, make)
+        if self._hands_over:
+            return handover.hand_over(request, make)
+        return await lend(request, make, self.limits.frame, CLOSE_PATIENCE)
 
     def wake(self, socket: Socket) -> None:
         """Something is queued for this socket."""
@@ -203,6 +233,8 @@ class Sockets:
 
     def tend(self, now: float) -> None:
         """Drop who is too far, or for too long, behind, or does not answer. Call it a few times a second."""
+        if not self._hands_over:
+            self._see_who_is_behind()
         for socket, since in list(self._behind.items()):
             if socket.unread() > self.limits.peer_bytes or now - since > self.limits.peer_stall:
                 self.dropped_slow += 1
@@ -229,6 +261,14 @@ class Sockets:
         ready, self._ready = self._ready, []
         for socket in ready:
             socket.flush()
+
+    def _see_who_is_behind(self) -> None:
+        """In the slower way, it is aiohttp that a transport tells whose buffer is full."""
+        for socket in self._open:
+            if socket.unread() <= STALLED_ABOVE:
+                self.keeps_up(socket)
+            elif socket not in self._behind:
+                self.falls_behind(socket)
 
     def _ping_the_silent(self) -> None:
         """One look at all of them each half period, as a timer for each costs memory, and time for each frame."""

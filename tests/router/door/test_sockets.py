@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from aiohttp import web
-from falsework.router.door import frames
+from falsework.router.door import frames, handover
 from falsework.router.door.frames import (
     BINARY,
     CLOSE,
@@ -54,6 +57,11 @@ class Client:
             return True
 
 
+def not_handed_over(request: object, make: object) -> object:
+    """As if a name of aiohttp's that nobody promised were gone."""
+    raise AttributeError("'RequestHandler' object has no attribute 'set_parser'")
+
+
 class House:
     """A server whose only page is a socket, and who is there."""
 
@@ -61,10 +69,11 @@ class House:
         self.sockets = Sockets(LIMITS, self._hear, self._miss)
         self.heard: asyncio.Queue[tuple[Socket, int, bytes]] = asyncio.Queue()
         self.gone: asyncio.Queue[Socket] = asyncio.Queue()
-        self.now = asyncio.get_running_loop().time()
+        self.now = float(math.ceil(asyncio.get_running_loop().time()))  # whole, so that sums of it are exact
         self._clients: list[Client] = []
 
     async def open(self) -> None:
+        await self.sockets.choose_way()
         app = web.Application()
         app.router.add_get("/", self._serve)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
@@ -98,7 +107,7 @@ class House:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            return self.sockets.open(request, "a session")
+            return await self.sockets.open(request, "a session")
         except Refused as refused:
             return web.Response(status=refused.status, text=refused.message)
 
@@ -109,14 +118,51 @@ class House:
         self.gone.put_nowait(socket)
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
+HANDED_OVER, SLOWER = "handed over", "the slower way"
+
+
+@pytest.fixture(params=[HANDED_OVER, SLOWER])
+async def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """With an aiohttp that lets go of connections, and with one that does not."""
+    if request.param == SLOWER:
+        monkeypatch.setattr(handover, "hand_over", not_handed_over)
     house = House()
     await house.open()
     yield house
     await house.close()
 
 
+async def test_this_version_of_aiohttp_lets_go_of_connections() -> None:
+    fault = await handover.what_is_wrong()
+    assert fault is None, (
+        f"aiohttp {aiohttp.__version__} does not hand WebSockets over any more: {fault}. Routers take the slower way with it "
+        "(router/door/fallback.py), which costs what docs/performance.md says: mend router/door/handover.py for this version"
+    )
+
+
+async def test_an_aiohttp_that_does_not_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "hand_over", not_handed_over)
+    assert "no attribute 'set_parser'" in (await handover.what_is_wrong() or "")
+
+
+async def test_an_aiohttp_that_answers_and_keeps_the_connection_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "hand_over", lambda request, make: web.Response(text="late"))
+    assert "the handshake was answered with b'HTTP/1.1 200" in (await handover.what_is_wrong() or "")
+
+
+async def test_the_slower_way_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(handover, "hand_over", not_handed_over)
+    house = House()
+    with caplog.at_level(logging.INFO, "falsework.router"):
+        await house.open()
+    await house.close()
+    (line,) = caplog.messages
+    assert line.startswith(f"WebSockets take the slower way: aiohttp {aiohttp.__version__} does not let go")
+
+
+@pytest.mark.parametrize("house", [HANDED_OVER], indirect=True)
 async def test_aiohttp_lets_go_of_a_connection_that_was_taken_over(house: House) -> None:
     _, socket = await house.visit()
     assert house.runner.server is not None
@@ -193,10 +239,20 @@ async def test_who_does_not_answer_a_close_is_dropped(house: House) -> None:
     assert await house.gone.get() is socket
 
 
+NO_MASK, TOO_BIG = bytes([FINAL | TEXT, 1, 65]), bytes([FINAL | TEXT, 0xFE, 9, 9, *MASK])
+RESERVED_BIT = said(FINAL | 0x40 | TEXT, b"x")
+
+
 @pytest.mark.parametrize(
-    "fault, code",
-    [(bytes([FINAL | TEXT, 1, 65]), PROTOCOL_ERROR), (bytes([FINAL | TEXT, 0xFE, 9, 9, *MASK]), MESSAGE_TOO_BIG)],
-    ids=["no mask", "too big"],
+    "house, fault, code",
+    [
+        (HANDED_OVER, NO_MASK, PROTOCOL_ERROR),  # which aiohttp itself lets pass
+        (HANDED_OVER, RESERVED_BIT, PROTOCOL_ERROR),
+        (HANDED_OVER, TOO_BIG, MESSAGE_TOO_BIG),
+        (SLOWER, RESERVED_BIT, PROTOCOL_ERROR),
+        (SLOWER, TOO_BIG, MESSAGE_TOO_BIG),
+    ],
+    indirect=["house"],
 )
 async def test_who_breaks_the_protocol_is_told_and_not_heard_any_more(house: House, fault: bytes, code: int) -> None:
     client, socket = await house.visit()
