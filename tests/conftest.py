@@ -1,5 +1,8 @@
 """What holds around every test: nothing leaks, nothing touches the user's own state, and CI skips nothing by accident.
 
+It also has the two tiers. `pytest` is the short one, and leaves out what is marked slow and not decisive; `--everything`
+leaves out nothing. What is named by its file runs whole, and in this process. The last lines say what did not run.
+
 The guard fails a test that leaves a process, thread, task, descriptor (a socket, a file, a pipe) or temporary file behind,
 and names what it left. What fixtures of a wider scope hold is not the test's: the guard looks only at what came after it.
 A test that cannot help it says why: `@pytest.mark.leaks("the reason")`.
@@ -14,6 +17,7 @@ import socket
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +40,16 @@ BROWSER_FILES = (".com.google.Chrome", ".org.chromium.", "org.chromium.", "playw
 SKIPS_ALLOWED_IN_CI = ("capability:",)
 """How the reason of a skip begins that CI accepts: a contract does not ask this of that backend."""
 
+MARKERS = (
+    "slow: takes over a quarter of a second; only --everything runs it, but for what is decisive too",
+    "decisive: slow, and in the short tier all the same: the one real run of its kind",
+    "leaks(reason): may leave something behind, for the reason given",
+)
+
+MOST_PROCESSES = 8
+LEFT_OUT = pytest.StashKey[int]()
+"""How many tests the short tier left out."""
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 hypothesis.settings.register_profile("falsework", deadline=None)
@@ -43,8 +57,73 @@ hypothesis.settings.load_profile("falsework")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "leaks(reason): may leave something behind, for the reason given")
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     uvloop.new_event_loop().close()  # the first of a process opens a pipe for signals that stays
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--everything", action="store_true", help="run what the short tier leaves out, too")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two even on one core: tests wait for processes most of the time. None beside this one for single files."""
+    return 0 if _names_only_files(config) else min(max(2, os.cpu_count() or 2), MOST_PROCESSES)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the short tier, leave out what is slow. Whoever chooses by files or by markers gets what was chosen."""
+    if config.option.everything or config.option.markexpr or _names_only_files(config):
+        return
+    left_out = [item for item in items if _is_left_out(item)]
+    items[:] = [item for item in items if not _is_left_out(item)]
+    config.stash[LEFT_OUT] = len(left_out)
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None and item.get_closest_marker("decisive") is None
+
+
+def _names_only_files(config: pytest.Config) -> bool:
+    return all(Path(argument.partition("::")[0]).is_file() for argument in config.args)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Each of several processes has collected the same tests, and tells the one that writes the last lines."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """A process has ended; one that crashed says nothing."""
+    said = getattr(node, "workeroutput", {})
+    if "left_out" in said:
+        node.config.stash[LEFT_OUT] = said["left_out"]  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, object, object]:
+    """After the summary of others, what did not run, and how it would."""
+    result = yield
+    skipped = Counter(_missing_tool(report) for report in terminalreporter.stats.get("skipped", ()))
+    skipped.pop("", None)
+    if skipped:
+        counted = ", ".join(f"{number} for want of {tool}" for tool, number in skipped.most_common())
+        terminalreporter.write_line(f"skipped: {counted}; install it to run them")
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"left out: {left_out} slow tests; run them with: pytest --everything")
+    return result
+
+
+def _missing_tool(report: Report) -> str:
+    """What a test was skipped for want of; empty if that was a capability."""
+    reason = _reason(report)
+    return "" if reason.startswith(SKIPS_ALLOWED_IN_CI) else reason.partition(" here")[0].removeprefix("no ")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,11 +142,16 @@ def _failed_if_skipped_in_ci(report: Report) -> Report:
     """CI has a browser, Node and whatever else tests need: what is skipped there would be run by nobody."""
     if not report.skipped or not os.environ.get("CI") or hasattr(report, "wasxfail"):
         return report
-    reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
-    if not reason.removeprefix("Skipped: ").startswith(SKIPS_ALLOWED_IN_CI):
+    reason = _reason(report)
+    if not reason.startswith(SKIPS_ALLOWED_IN_CI):
         report.outcome = "failed"
         report.longrepr = f"CI accepts no skip but for {', '.join(SKIPS_ALLOWED_IN_CI)} This one says: {reason}"
     return report
+
+
+def _reason(report: Report) -> str:
+    """Why it was skipped, in the words of the test."""
+    return str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr).removeprefix("Skipped: ")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -130,6 +130,7 @@ def guarded(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_every_kind_of_leak_fails_its_test_by_name(guarded: pytest.Pytester) -> None:
     guarded.makepyfile(LEAKS)
     result = guarded.runpytest_subprocess("-v")
@@ -171,6 +172,57 @@ def test_ci_turns_skips_into_failures_but_for_capabilities(
     monkeypatch.setenv("CI", "true")
     result = guarded.runpytest_subprocess("--continue-on-collection-errors")
     result.assert_outcomes(failed=1, skipped=1, xfailed=1, errors=1)
-    result.stdout.fnmatch_lines(["*This one says: Skipped: no Chromium here"])
+    result.stdout.fnmatch_lines(["*This one says: no Chromium here"])
     monkeypatch.setenv("CI", "")
     guarded.runpytest_subprocess().assert_outcomes(skipped=3, xfailed=1)
+
+
+TIERS = """
+import pytest
+
+def test_quick():
+    pass
+
+@pytest.mark.slow
+def test_slow():
+    pass
+
+@pytest.mark.slow
+@pytest.mark.decisive
+def test_decisive():
+    pass
+
+@pytest.mark.parametrize("number", range(2))
+def test_of_a_page(number):
+    pytest.skip("no chromium here")
+
+@pytest.mark.skip(reason="capability: resumable")
+def test_capability():
+    pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", ["--numprocesses=0", "--numprocesses=2"])
+@pytest.mark.decisive
+def test_the_short_tier_says_what_it_leaves_out_and_what_it_skips(
+    guarded: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, processes: str
+) -> None:
+    guarded.makepyfile(test_tiers=TIERS)
+    monkeypatch.setenv("CI", "")
+    short = guarded.runpytest_subprocess(processes)
+    short.assert_outcomes(passed=2, skipped=3, deselected=0 if processes.endswith("2") else 1)
+    skipped = "skipped: 2 for want of chromium; install it to run them"
+    short.stdout.fnmatch_lines([skipped, "left out: 1 slow tests; run them with: pytest --everything", "=*passed*"])
+    whole = guarded.runpytest_subprocess(processes, "--everything")
+    whole.assert_outcomes(passed=3, skipped=3)
+    whole.stdout.fnmatch_lines([skipped, "=*passed*"])
+    whole.stdout.no_fnmatch_line("left out: *")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [("test_tiers.py",), ("-m", "slow or not slow")], ids=["by file", "by marker"])
+def test_what_is_chosen_runs_whole(guarded: pytest.Pytester, chosen: tuple[str, ...]) -> None:
+    guarded.makepyfile(test_tiers=TIERS)
+    result = guarded.runpytest_subprocess("-k", "slow or quick or decisive", *chosen)
+    result.assert_outcomes(passed=3, deselected=3)

@@ -104,6 +104,7 @@ def regenerate(*arguments: str, script: Path = REGENERATE) -> subprocess.Complet
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_what_is_written_from_the_code_is_current() -> None:
     result = regenerate("--check")
     assert (result.stdout, result.returncode) == ("", 0), result.stderr

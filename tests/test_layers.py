@@ -35,6 +35,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_the_arrows_point_one_way() -> None:
     result = lint_imports(SOURCES)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -14,6 +14,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from .tools import need
+
 SOURCES = Path(__file__).parents[1]
 PACKAGES = ("architects", "engine", "examples", "router")
 LAUNCH_SECONDS = 90
@@ -31,6 +33,7 @@ def run(*command: str | Path, **options: object) -> str:
 
 def tracked() -> list[str]:
     """The files that git tracks or would, so that a leftover build/ or .venv/ is not taken for source."""
+    need("git")
     listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=SOURCES).split("\0")
     return [name for name in listed if name and (SOURCES / name).is_file()]
 

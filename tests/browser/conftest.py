@@ -1,20 +1,18 @@
-"""A real Chromium for the tests of pages. Where there is none they are skipped, and fail in CI."""
+"""A real Chromium for the tests of pages. Where there is none they are skipped."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
+from ..tools import chromium
 from .scripted_router import ScriptedRouter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -28,7 +26,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 NewPage = Callable[..., Awaitable[Page]]
 Serve = Callable[..., Awaitable[ScriptedRouter]]
@@ -37,9 +34,7 @@ Serve = Callable[..., Awaitable[ScriptedRouter]]
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One for all tests; each test has contexts of its own."""
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no Chromium here; tried {', '.join(NAMES)}")
+    executable = chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser

@@ -30,6 +30,7 @@ async def fill_in(page: Page, caption: str) -> None:
     await page.get_by_role("button", name="Submit").click()
 
 
+@pytest.mark.decisive
 async def test_every_picture_is_captioned_and_then_nothing_is_left(serve: Serve, new_page: NewPage) -> None:
     router = await serve("caption", UNITS)
     page = await new_page(router.url)

@@ -75,6 +75,7 @@ def messages(page: Page) -> Any:
     return page.get_by_role("log").get_by_role("listitem")
 
 
+@pytest.mark.decisive
 async def test_two_workers_talk_rate_and_hand_in_what_was_said(serve: Serve, new_page: NewPage) -> None:
     talk = await open_talk(serve, new_page)
     one, two = talk.pages

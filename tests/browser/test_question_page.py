@@ -44,6 +44,7 @@ def units_of(example: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in (EXAMPLES / example / "units.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.decisive
 async def test_a_question_is_answered_by_keyboard_alone(serve: Serve, new_page: NewPage) -> None:
     units = units_of("question")[:2]
     router = await serve("question", units)

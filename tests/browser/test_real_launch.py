@@ -72,6 +72,7 @@ async def launched(example: str, home: Path, *overrides: str, units: int = 1) ->
         await ledger.close()
 
 
+@pytest.mark.decisive
 async def test_captions_arrive_as_they_were_typed_with_their_file(
     home: Path, new_page: NewPage, tmp_path: Path
 ) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from ..tools import need
 
 HERE = Path(__file__).parent
 
 
 def test_the_pure_parts_of_the_client_do_as_they_promise() -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no Node here")
+    need("node")
     tests = sorted(str(path) for path in HERE.glob("*.test.mjs"))
-    command = [node, "--import", str(HERE / "as_modules.mjs"), "--test", *tests]
+    command = ["node", "--import", str(HERE / "as_modules.mjs"), "--test", *tests]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import platformdirs
 
+from ..tools import need
+
 SOURCES = Path(__file__).parent / "pages"
 PAGES = ("static", "live", "remote")
 MANIFESTS = ("package.json", "package-lock.json")
@@ -75,14 +77,12 @@ def rebuild_as_mephisto_does(page: Path) -> None:
 
 def _install(place: Path) -> None:
     """By `npm ci`, into a directory that gets its name when it is complete: two sessions may install at once."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Unavailable("no npm here")
+    need("npm")
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as half_made:
         for name in MANIFESTS:
             shutil.copy(SOURCES / name, half_made)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
         try:
             ended = subprocess.run(command, cwd=half_made, capture_output=True, text=True, timeout=INSTALL_SECONDS)
         except subprocess.TimeoutExpired as expired:

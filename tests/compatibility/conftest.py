@@ -1,17 +1,16 @@
 """Real peers: unmodified pages of Mephisto's client in a Chromium, and a launcher that knows only Mephisto's packets.
 
-Where npm or a Chromium is missing these tests are skipped, and fail in CI.
+Where npm or a Chromium is missing these tests are skipped.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,9 +18,10 @@ from falsework.architects.shipping.node_binary import Node, NodeMissing, find_no
 from falsework.architects.shipping.node_dependencies import PLACE
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from ..browser.conftest import FLAGS, NAMES
+from ..browser.conftest import FLAGS
 from ..engine.launching import write_task
 from ..router.router_process import install_what_node_needs
+from ..tools import chromium, missing
 from .bundled_pages import Unavailable, bundle, installed_packages
 from .visits import PATIENCE, visit
 
@@ -37,8 +37,8 @@ def node() -> Node:
     """The Node that runs routers. What the one in the tree depends on is installed there."""
     try:
         found = find_node()
-    except NodeMissing as error:
-        _missing(str(error))
+    except NodeMissing:
+        missing("node")
     install_what_node_needs()
     return found
 
@@ -68,7 +68,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         bundle(installed_packages(), directory)
     except Unavailable as error:
-        _missing(f"the pages cannot be built: {error}")
+        missing("built pages", str(error))
     return directory
 
 
@@ -88,9 +88,7 @@ def write_page_task(pages: Path, tmp_path: Path, router: str) -> WriteTask:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One for all tests; each visit has a context of its own."""
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        _missing(f"no Chromium here; tried {', '.join(NAMES)}")
+    executable = chromium()
     expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
@@ -114,9 +112,3 @@ def visiting(browser: Browser) -> Visit:
         return visit(browser, f"{url}/?worker_id={worker}&assignment_id={worker}-1", *expected, clock=clock)
 
     return open_page
-
-
-def _missing(what: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(f"CI has to have this: {what}")
-    pytest.skip(f"capability: {what}")

@@ -8,12 +8,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from ..tools import need
 from .heroku import HerokuPlatform
 from .pushing import Api
 
 
 @pytest.fixture
 async def platform(tmp_path: Path) -> AsyncIterator[HerokuPlatform]:
+    need("openssl", "git")
     async with HerokuPlatform(tmp_path) as platform:
         yield platform
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from ..tools import need
 from .heroku import HerokuPlatform
 from .pushing import Api, app_files
 
 pytestmark = pytest.mark.slow  # real processes start
 
 
+@pytest.mark.decisive
 async def test_a_dyno_knows_its_port_and_its_config_vars_and_nothing_else(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +150,7 @@ async def test_logs_are_followed_until_the_app_is_gone(api: Api) -> None:
 
 
 async def test_leaving_the_platform_ends_everything_at_once(tmp_path: Path) -> None:
+    need("openssl", "git")
     async with HerokuPlatform(tmp_path) as platform, aiohttp.ClientSession() as session:
         api = Api(platform, session)
         app = await api.create("app-1")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
+from ..tools import need
 from .router_process import NODE, ROUTERS, RouterCommand, install_what_node_needs
 
 
@@ -19,7 +17,6 @@ def what_node_needs() -> None:
 @pytest.fixture(params=ROUTERS, ids=lambda command: command.name)
 def router_command(request: pytest.FixtureRequest) -> RouterCommand:
     command: RouterCommand = request.param
-    if command is NODE and not shutil.which("node"):
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("capability: no node")
+    if command is NODE:
+        need("node")
     return command

@@ -10,6 +10,7 @@ import pytest
 
 from ..engine.cli.conftest import UnderWay
 from ..engine.crashes.foundry import Foundry, foundry_at
+from ..tools import missing
 from .old_home import OldHome, old_home
 from .old_version import OldVersion, install, is_at_hand
 
@@ -21,7 +22,7 @@ Resuming = Callable[[str], UnderWay]
 def old(tmp_path_factory: pytest.TempPathFactory) -> OldVersion:
     """0.1.0. Each process of a test run has its own: installing takes less time than waiting for another one would."""
     if not is_at_hand():
-        pytest.skip("needs git, and this repository's history")
+        missing("history of this repository that git can read")
     return install(tmp_path_factory.mktemp("falsework-0.1.0"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from ...browser.conftest import FLAGS, NAMES
+from ...browser.conftest import FLAGS
 from ...engine.launching import EXAMPLES, launched
 from ...platforms.heroku import HerokuPlatform
+from ...tools import chromium
 from .trials import installed, platform  # noqa: F401
 
 # ruff: noqa: F811  (pytest's fixtures)
@@ -22,9 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("in
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no Chromium here; tried {', '.join(NAMES)}")
+    executable = chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield await browser.new_page()

@@ -66,6 +66,7 @@ async def test_a_task_is_done_on_the_node_router(
         await assert_down(launch, platform)
 
 
+@pytest.mark.decisive
 async def test_a_teams_app_is_made_used_and_deleted(home: Path, tmp_path: Path, platform: HerokuPlatform) -> None:
     await platform.put_app("theirs", owner="lab@herokumanager.com", team=platform.team)
     task = task_on_heroku(tmp_path, 2, architect={"heroku_team": platform.team, "heroku_app_name": "ours-now"})

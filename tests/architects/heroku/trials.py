@@ -19,6 +19,7 @@ from falsework.engine.contract.registry import GROUP
 from falsework.engine.settings.sections import TaskArgs
 
 from ...platforms.heroku import App, HerokuPlatform, Settings
+from ...tools import need
 
 TOKEN = "a-token-that-nobody-may-see"
 HURRY = Settings(stop_grace=5.0)
@@ -29,6 +30,7 @@ LATE = 0.5
 @pytest.fixture
 async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HerokuPlatform]:
     """A Heroku of the test's own, where its user is logged in."""
+    need("openssl", "git")
     async with HerokuPlatform(tmp_path, replace(HURRY)) as platform:
         monkeypatch.setenv("HEROKU_HOST", platform.api_url)
         monkeypatch.setenv("HEROKU_API_KEY", platform.token)

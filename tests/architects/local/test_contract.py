@@ -24,8 +24,6 @@ from ..shipping.node_installed import node_home  # noqa: F401
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROUTERS = ("python", "node")
-
 
 class TestLocalArchitect(ArchitectContract):
     most_cuts: ClassVar = 40
@@ -35,7 +33,7 @@ class TestLocalArchitect(ArchitectContract):
         "architect.python": {"router": "python", "python": "no-such-python"},
     }
 
-    @pytest.fixture(params=ROUTERS)
+    @pytest.fixture(params=[pytest.param("python", marks=pytest.mark.decisive), "node"])
     def settings(self, request: pytest.FixtureRequest) -> dict[str, Any]:
         if request.param == "node":
             request.getfixturevalue("node_home")

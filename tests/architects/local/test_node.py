@@ -22,8 +22,9 @@ from falsework.engine.contract.architect import Presence, Site
 from falsework.engine.contract.bundle import Bundle, BundleChanged
 from falsework.engine.errors import PrepareFailed
 
+from ...tools import missing
 from ..conftest import TOKEN, pid_of, up
-from ..shipping.node_installed import cannot, node_home  # noqa: F401
+from ..shipping.node_installed import node_home  # noqa: F401
 
 OFFLINE = Path(__file__).parents[1] / "shipping" / "offline_launch.py"
 IN_A_NAMESPACE = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--net", "--map-root-user")
@@ -52,6 +53,7 @@ def cpu_seconds_of_server(site: Site) -> float:
     return sum(spent.user + spent.system for spent in times)
 
 
+@pytest.mark.decisive
 async def test_it_goes_up_serves_its_pages_takes_its_launcher_and_comes_down(
     architect: LocalArchitect, site: Site
 ) -> None:
@@ -130,7 +132,7 @@ async def test_everything_warm_it_is_prepared_and_connected_in_no_time(
 @pytest.mark.skipif(sys.platform != "linux", reason="capability: network namespaces")
 def test_once_they_are_installed_no_network_is_needed(node_home: Node, tmp_path: Path) -> None:  # noqa: F811
     if not shutil.which("unshare") or subprocess.run([*IN_A_NAMESPACE, "true"], capture_output=True).returncode:
-        cannot("no network namespaces")
+        missing("network namespaces")
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "index.html").touch()
     command = [*IN_A_NAMESPACE, sys.executable, str(OFFLINE), str(tmp_path / "static"), str(tmp_path / "run")]

@@ -114,6 +114,7 @@ async def until_opened_at(url: str, path: str, expected: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 async def test_three_routers_go_up_and_come_down(serving: LocalArchitect, site: Site) -> None:
     names = [site.run_id, f"{site.run_id}/2", f"{site.run_id}/3"]
     assert [resource.name for resource in site.resources] == names
@@ -279,6 +280,7 @@ def test_a_number_of_replicas_that_is_none_is_refused(wrong: Any) -> None:
         schema_for(LocalArgs).load({"type": "local", "replicas": wrong})
 
 
+@pytest.mark.slow
 class TestReplicas(test_local_contract.TestLocalArchitect):
     """Several routers keep the contract as one does."""
 

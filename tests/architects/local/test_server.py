@@ -86,6 +86,7 @@ async def problems(args: LocalArgs, site: Site) -> dict[str | None, str]:
     return {}
 
 
+@pytest.mark.decisive
 async def test_a_procfile_starts_a_whole_router_that_its_launcher_may_use(source: Path, site: Site) -> None:
     (source / "Procfile").write_text("worker: false\n" + THE_ROUTER)
     architect = LocalArchitect()

@@ -42,6 +42,7 @@ async def do_it(server: MockServer, worker: str = "ann") -> None:
 # To the end
 
 
+@pytest.mark.decisive
 async def test_a_task_is_done_to_its_end(falsework_mock: MockStage, task: Path) -> None:
     async with falsework_mock.launch(task) as launch:
         server = await launch.server()
@@ -212,6 +213,7 @@ async def test_an_action_that_hangs_is_cancelled_by_shutting_down(falsework_mock
     assert falsework_mock.standing == {}
 
 
+@pytest.mark.decisive
 async def test_a_shutdown_that_lies_is_found_out_and_tried_again(falsework_mock: MockStage, task: Path) -> None:
     falsework_mock.lie("shutdown", times=2)
     async with falsework_mock.launch(task, *HURRY) as launch:

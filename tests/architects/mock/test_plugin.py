@@ -23,6 +23,7 @@ def blocks() -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_the_tests_on_the_page_pass_as_they_are(tmp_path: Path) -> None:
     write_task(tmp_path, [{"picture": "boat.png"}], assignments_per_unit=2)
     (tmp_path / "pytest.ini").write_text(SETTINGS)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from falsework.architects.shipping.node_binary import Node, NodeMissing, find_node
 from falsework.architects.shipping.node_dependencies import install, what_runs
 from falsework.architects.shipping.routers import NODE_SOURCE
+
+from ...tools import missing
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def node_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     try:
         node = find_node()
     except NodeMissing:
-        cannot("no node")
+        missing("node")
     home = tmp_path_factory.getbasetemp() / "home-of-node"
     home.mkdir(mode=0o700, exist_ok=True)
     monkeypatch.setenv("FALSEWORK_HOME", str(home))
@@ -32,13 +32,6 @@ def node_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 def _install(node: Node) -> None:
     asyncio.run(install(NODE_SOURCE, node, run_id="for-tests", log=logging.getLogger("test"), keeps=what_runs))
-
-
-def cannot(what: str) -> NoReturn:
-    """Skip for want of something that CI must have."""
-    if os.environ.get("CI"):
-        pytest.fail(f"CI has {what}")
-    pytest.skip(f"capability: {what}")
 
 
 def program(directory: Path, name: str, script: str) -> Path:

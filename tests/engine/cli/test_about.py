@@ -14,6 +14,7 @@ from falsework.engine.cli.commands import app
 from falsework.engine.lifecycle.diagram import lifecycle_mermaid
 from typer.testing import CliRunner, Result
 
+from ...tools import need
 from .conftest import COMMAND, QUESTION, Falsework
 
 HELP_SECONDS = 0.3
@@ -40,6 +41,7 @@ def test_an_architect_that_cannot_be_used_is_listed_with_why(harbour: None) -> N
 
 
 def test_the_lifecycle_is_drawn(tmp_path: Path) -> None:
+    need("dot")
     assert invoke("diagram").output == lifecycle_mermaid()
     assert invoke("diagram", "--output", tmp_path / "lifecycle.svg").output == ""
     assert (tmp_path / "lifecycle.svg").read_text().startswith("<svg")

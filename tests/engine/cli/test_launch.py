@@ -14,6 +14,7 @@ from .conftest import COMMAND, EXAMPLES, HEEDING_SIGNALS, QUESTION, Falsework, U
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.decisive
 def test_a_task_runs_to_its_end_and_says_where_its_results_are(falsework: Falsework, home: Path) -> None:
     ended = falsework("launch", EXAMPLES / "caption", "--bots", "3")
     assert ended.code == 0, ended.stderr
@@ -23,6 +24,7 @@ def test_a_task_runs_to_its_end_and_says_where_its_results_are(falsework: Falsew
     assert f"falsework export {run_id}" in ended.stdout
 
 
+@pytest.mark.decisive
 def test_json_is_one_object_and_nothing_else(falsework: Falsework, home: Path) -> None:
     ended = falsework("launch", QUESTION, "--bots", "1", "--json")
     result = ended.json

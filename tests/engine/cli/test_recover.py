@@ -52,6 +52,7 @@ def answers(home: Path, run_id: str) -> list[Any]:
     return sorted(json.loads(bytes(one.data)) for one in read(home / "runs" / run_id))
 
 
+@pytest.mark.decisive
 async def test_a_resumed_run_goes_on_where_it_was(
     launching: Launching, falsework: Falsework, home: Path, task: str, workers: Callable[[str, str], Worker]
 ) -> None:

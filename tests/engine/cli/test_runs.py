@@ -173,6 +173,7 @@ def test_the_ledger_may_be_elsewhere(home: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_an_ended_run_tells_its_whole_story(falsework: Falsework) -> None:
     run_id = falsework("launch", QUESTION, "task.units_per_worker=0", "--bots", "1", "--json").json["run_id"]
     assert falsework("ps").stdout == ""

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 Launching = Callable[..., UnderWay]
 
 
+@pytest.mark.decisive
 def test_from_another_terminal_the_launcher_takes_it_down(launching: Launching, falsework: Falsework) -> None:
     under_way = launching(QUESTION)
     under_way.is_open()

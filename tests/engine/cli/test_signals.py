@@ -17,6 +17,7 @@ Launching = Callable[..., UnderWay]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.decisive
 def test_the_first_signal_takes_everything_down(
     launching: Launching, falsework: Falsework, server_of: Callable[[str], int], number: signal.Signals
 ) -> None:

@@ -63,6 +63,7 @@ def owned_by(run_id: str, owner: Owner) -> None:
     asyncio.run(claim())
 
 
+@pytest.mark.decisive
 def test_what_was_half_made_and_what_served_comes_down(
     launching: Launching, falsework: Falsework, slow_python: Path, task: str
 ) -> None:

@@ -49,6 +49,7 @@ def _answers(launch: Launch) -> list[Any]:
 
 
 @pytest.mark.parametrize("example, units, per_unit", [("caption", 6, 2), ("question", 4, 1), ("chat", 4, 2)])
+@pytest.mark.decisive
 async def test_an_example_is_done_by_bots(home: Path, example: str, units: int, per_unit: int) -> None:
     async with launched(home, EXAMPLES / example, bots=BotSettings(3)) as launch:
         outcome = await launch.end()
@@ -114,6 +115,7 @@ async def test_a_task_with_an_onboarding_is_done_by_bots(home: Path, tmp_path: P
         launch.assert_down()
 
 
+@pytest.mark.decisive
 async def test_people_do_a_task(home: Path, tmp_path: Path) -> None:
     async with launched(home, write_task(tmp_path / "task", [1, 2])) as launch:
         worker = await launch.worker("ann")
@@ -371,6 +373,7 @@ async def test_a_run_that_is_cancelled_in_the_preflight_made_nothing(
 # The server dies
 
 
+@pytest.mark.decisive
 async def test_a_server_that_was_killed_ends_the_run_as_failed_and_down(home: Path, tmp_path: Path) -> None:
     task = write_task(tmp_path / "task", [1, 2], lifecycle=HURRY)
     async with launched(home, task) as launch:

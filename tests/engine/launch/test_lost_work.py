@@ -167,6 +167,7 @@ async def test_what_the_server_still_held_is_taken_from_its_disk(
         launch.assert_down()
 
 
+@pytest.mark.decisive
 async def test_a_server_that_froze_gives_up_what_it_held(home: Path, tmp_path: Path, ears: Ears) -> None:
     task = write_task(tmp_path / "task", [1], architect={"type": "local", "stop_grace": "0.5s"}, lifecycle=HURRY)
     async with launched(home, task) as launch:

@@ -331,6 +331,7 @@ async def test_who_is_cancelled_while_writing_in_vain_hears_of_that(ledger: Ledg
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_what_was_written_is_there_after_a_kill(file: Path) -> None:
     writer = start_writer(file, "run", 100_000)
     assert writer.stdout is not None
@@ -347,6 +348,7 @@ def test_what_was_written_is_there_after_a_kill(file: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_processes_that_open_and_write_at_once_all_get_through(file: Path) -> None:
     writers = [start_writer(file, f"writer-{number}", 20) for number in range(4)]
     for writer in writers:
@@ -358,6 +360,7 @@ def test_processes_that_open_and_write_at_once_all_get_through(file: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_a_disk_that_takes_no_more_is_an_error_and_harms_nothing_before_it(file: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
     writer = start_writer(file, "run", 100_000, before=limit)
@@ -371,6 +374,7 @@ def test_a_disk_that_takes_no_more_is_an_error_and_harms_nothing_before_it(file:
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_who_writes_makes_nobody_wait_who_reads(file: Path) -> None:
     reader = Ledger.at(file)
     writer = start_writer(file, "run", 30)

@@ -80,6 +80,7 @@ def explore_share(seeded: int) -> Explored:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.decisive
 def test_it_comes_down_whatever_happens(database: SharedDatabase, tell: Callable[[str], None]) -> None:
     if again := os.environ.get("FALSEWORK_SCHEDULE"):
         random.seed(0)  # the jitter of the waits, as hypothesis has it
@@ -121,6 +122,7 @@ def test_a_schedule_plays_the_same_each_time(database: SharedDatabase) -> None:
     ],
     ids=lambda value: next(iter(value.values())).__name__ if isinstance(value, dict) else "",
 )
+@pytest.mark.decisive
 def test_the_model_notices(database: SharedDatabase, mutant: dict[str, Any], noticed: str) -> None:
     with pytest.raises(Violation, match=noticed):
         explore(database, ENOUGH_TO_NOTICE, 0, (Phase.generate,), **mutant)

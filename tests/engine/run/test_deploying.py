@@ -165,6 +165,7 @@ async def test_there_is_no_waiting_for_an_attempt_that_would_come_too_late(tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 async def test_an_attempt_that_takes_too_long_is_undone_and_tried_again(tmp_path: Path) -> None:
     limits = replace(AT_ONCE, deploy=replace(AT_ONCE.deploy, attempts=2, attempt_timeout=0.2))
     async with living(tmp_path, NeverReady(), limits) as life:
@@ -176,6 +177,7 @@ async def test_an_attempt_that_takes_too_long_is_undone_and_tried_again(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 async def test_an_attempt_that_ignores_its_limit_is_the_last(tmp_path: Path) -> None:
     limits = replace(AT_ONCE, deploy=replace(AT_ONCE.deploy, attempt_timeout=0.2))
     async with living(tmp_path, StubbornArchitect("deploy"), limits, settle_timeout=SOON) as life:
@@ -198,6 +200,7 @@ class FlakyThenSlow(SlowArchitect):
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 async def test_the_limit_of_all_attempts_does_not_hide_what_went_wrong_before(tmp_path: Path) -> None:
     limits = replace(AT_ONCE, deploy=replace(AT_ONCE.deploy, timeout=0.5))
     async with living(tmp_path, FlakyThenSlow("deploy"), limits) as life:

@@ -210,6 +210,7 @@ async def test_shutting_down_is_not_tried_again_when_it_is_cancelled(waits: Wait
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 async def test_the_limit_of_shutting_down_comes_with_what_stands(waits: Waits) -> None:
     failure = ShutdownFailed("the app is up", [OSError("network")])
 

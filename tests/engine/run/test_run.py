@@ -394,6 +394,7 @@ async def test_the_clock_that_was_handed_in_dates_the_story(tmp_path: Path) -> N
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(["prepare", "deploy", "connect", "lose", "cleanup", "shutdown"]), max_size=12))
+@pytest.mark.decisive
 def test_whatever_is_asked_in_whatever_order_the_ledger_tells_the_same(
     tmp_path_factory: Any, actions: list[str]
 ) -> None:

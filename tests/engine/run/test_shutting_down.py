@@ -140,6 +140,7 @@ async def cancel_everything(life: Life, up: asyncio.Task[None]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("interrupt", [shut_down, cancel, cancel_and_shut_down_at_once, cancel_everything])
 @pytest.mark.parametrize("architect", [InMemoryArchitect, FlakyArchitect])
+@pytest.mark.decisive
 async def test_it_comes_down_at_whatever_step_it_is_interrupted(
     tmp_path: Path,
     architect: type[InMemoryArchitect],

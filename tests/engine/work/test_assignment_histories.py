@@ -160,5 +160,5 @@ class AnyHistoryTogether(AnyHistory):
 AnyHistory.TestCase.settings = AnyHistoryTogether.TestCase.settings = settings(
     max_examples=100, stateful_step_count=40, deadline=None
 )
-TestAnyHistory = pytest.mark.slow(AnyHistory.TestCase)
-TestAnyHistoryTogether = pytest.mark.slow(AnyHistoryTogether.TestCase)
+TestAnyHistory = pytest.mark.slow(pytest.mark.decisive(AnyHistory.TestCase))
+TestAnyHistoryTogether = pytest.mark.slow(pytest.mark.decisive(AnyHistoryTogether.TestCase))

@@ -166,6 +166,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 @pytest.mark.slow
 @given(st.lists(st.dictionaries(texts, texts, min_size=1), max_size=5))
+@pytest.mark.decisive
 def test_every_text_comes_back_from_the_csv(rows: list[dict[str, str]]) -> None:
     header, *lines = as_csv(rows) or [[]]
     read_back = [dict(zip(header, line, strict=True)) for line in lines]

@@ -85,6 +85,7 @@ class Life:
 @pytest.mark.slow
 @settings(max_examples=100)
 @given(STEPS, st.booleans())
+@pytest.mark.decisive
 def test_every_beginning_of_the_journal_replays_to_what_was_then(steps: list[Step], together: bool) -> None:
     async def live(directory: Path) -> dict[int, Assignments]:
         assignments = _assignments(together)
@@ -112,6 +113,7 @@ def test_every_beginning_of_the_journal_replays_to_what_was_then(steps: list[Ste
 @pytest.mark.slow
 @settings(max_examples=100)
 @given(st.lists(st.tuples(STEPS, st.booleans()), max_size=4), st.booleans())
+@pytest.mark.decisive
 def test_a_disk_that_was_full_for_a_while_loses_no_call(parts: list[tuple[list[Step], bool]], together: bool) -> None:
     async def compare(directory: Path) -> None:
         assignments = _assignments(together)

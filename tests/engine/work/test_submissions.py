@@ -174,6 +174,7 @@ sys.stdin.read()
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
     first = subprocess.Popen(
         [sys.executable, "-c", OPEN_AND_WAIT, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -210,6 +211,7 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
+@pytest.mark.decisive
 def test_what_a_killed_launcher_acknowledged_is_there(tmp_path: Path) -> None:
     launcher = subprocess.Popen([sys.executable, "-c", STORE_FOR_EVER, tmp_path], stdout=subprocess.PIPE)
     with launcher:

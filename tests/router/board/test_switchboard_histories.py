@@ -170,5 +170,5 @@ class Histories(RuleBasedStateMachine):
         assert all(name.isidentifier() and not name.startswith("__") for name in self.board.switchboard.counters)
 
 
-TestHistories = pytest.mark.slow(Histories.TestCase)
+TestHistories = pytest.mark.slow(pytest.mark.decisive(Histories.TestCase))
 TestHistories.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

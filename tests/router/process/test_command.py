@@ -155,6 +155,7 @@ def test_a_router_that_could_not_start_is_not_started_again(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.decisive
 def test_it_says_one_line_and_ends_with_0_when_told_to(
     router_command: RouterCommand, static: Path, token: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

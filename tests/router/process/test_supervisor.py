@@ -69,6 +69,7 @@ def lived(directory: Path, *lives: str, patience: float = 30.0) -> Lived:
 
 
 @pytest.mark.parametrize("death", ["KILL", "SEGV", "TERM", "1", "3", "137"])
+@pytest.mark.decisive
 def test_what_dies_of_a_signal_or_an_error_is_started_again(tmp_path: Path, death: str) -> None:
     end = lived(tmp_path, f"ready:{death}", f"ready:{death}", "ready:0")
     assert (end.status, end.lives) == (0, 3)
