@@ -12,6 +12,7 @@ import yaml
 
 from .matching import ABSENT, Captures, Mismatch, fill, match, matches
 from .mock_router import MockRouter
+from .router_here import RouterHere
 from .router_process import RUN_ID, TOKEN, RouterProcess
 from .vector import Step
 from .wire_clients import BOUNDARY, PATIENCE, Browser, SocketClient, ask_and_hang_up, multipart
@@ -25,10 +26,9 @@ class StepFailed(AssertionError):
 
 
 class Player:
-    """Carries out a vector's steps against one router."""
+    """Carries out a vector's steps against one router. Only a process can be started, ended and signalled."""
 
-    def __init__(self, router: RouterProcess | MockRouter) -> None:
-        """A MockRouter has no process: no step may ask for one."""
+    def __init__(self, router: RouterProcess | RouterHere | MockRouter) -> None:
         self.router = router
         self.captures: Captures = {"token": TOKEN, "run_id": RUN_ID, "port": router.port}
         self.ended = False
@@ -175,29 +175,35 @@ class Player:
         await self._until(stored, step["stored"])
 
     async def _step_restart(self, step: Step) -> None:
-        self.router.send_signal(step["restart"])
-        await asyncio.to_thread(self.router.wait)
-        self.router.start()
+        self._process.send_signal(step["restart"])
+        await asyncio.to_thread(self._process.wait)
+        self._process.start()
 
     async def _step_start(self, step: Step) -> None:
-        self.router.start()
+        self._process.start()
         self.ended = False
 
     async def _step_signal(self, step: Step) -> None:
-        self.router.send_signal(step["signal"])
+        self._process.send_signal(step["signal"])
 
     async def _step_crash(self, step: Step) -> None:
         """The router is the one child of the process that was started."""
-        self.router.crash(step["crash"])
+        self._process.crash(step["crash"])
 
     async def _step_rival(self, step: Step) -> None:
-        code, said = await asyncio.to_thread(self.router.rival)
+        code, said = await asyncio.to_thread(self._process.rival)
         match(step["rival"], code, self.captures, "exit code")
         match(step["said"], said, self.captures, "standard error")
 
     async def _step_expect_exit(self, step: Step) -> None:
         self.ended = True
-        match(step["expect_exit"], await asyncio.to_thread(self.router.wait), self.captures, "exit code")
+        match(step["expect_exit"], await asyncio.to_thread(self._process.wait), self.captures, "exit code")
+
+    @property
+    def _process(self) -> RouterProcess:
+        if not isinstance(self.router, RouterProcess):
+            raise TypeError("this vector needs a router that is a process")
+        return self.router
 
     async def _until(self, look: Callable[[], Awaitable[Any]], pattern: Any) -> None:
         """What is counted or deleted may take a turn of the router's loop to show."""

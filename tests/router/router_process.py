@@ -56,6 +56,28 @@ def install_what_node_needs() -> None:
         subprocess.run(npm_ci, cwd=NODE_ROUTER, check=True)
 
 
+def write_static(directory: Path, files: Mapping[str, str]) -> None:
+    """The page that a router serves, its token, and whatever a test adds or replaces."""
+    (directory / "token").write_text(TOKEN)
+    for name, content in {**FILES, **files}.items():
+        path = directory / "static" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def arguments(directory: Path, port: int, *, is_open: bool) -> list[str]:
+    """What every router is told: where its things lie, where it listens, whose it is."""
+    places = ["--static", str(directory / "static"), "--data", str(directory / "data"), "--port", str(port)]
+    token = ["--open"] if is_open else ["--token-file", str(directory / "token")]
+    return [*places, "--run-id", RUN_ID, *token]
+
+
+def stored_files(data: Path) -> list[str]:
+    """The names of the uploads, whole or torn, in a data directory."""
+    files = (path for path in data.rglob("*") if path.is_file())
+    return sorted(path.name for path in files if not path.name.startswith(("outbox", "router.")))
+
+
 class RouterProcess:
     """One router's directories, and the process that runs on them now."""
 
@@ -63,16 +85,11 @@ class RouterProcess:
         self, command: RouterCommand, directory: Path, flags: Sequence[str], files: Mapping[str, str], *, is_open: bool
     ) -> None:
         self.command, self.flags, self.is_open = command, list(flags), is_open
-        self.static, self.data = directory / "static", directory / "data"
+        self.directory, self.static, self.data = directory, directory / "static", directory / "data"
         self.log = directory / "stderr"
         self.port = 0
-        self._token = directory / "token"
-        self._token.write_text(TOKEN)
         self._process: subprocess.Popen[str] | None = None
-        for name, content in {**FILES, **files}.items():
-            path = self.static / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
+        write_static(directory, files)
 
     def start(self) -> None:
         """Start it, and wait for its ready line. After the first time it comes back on the same port."""
@@ -127,17 +144,14 @@ class RouterProcess:
 
     def stored_files(self) -> list[str]:
         """The names of the uploads, whole or torn, in its data directory."""
-        files = (path for path in self.data.rglob("*") if path.is_file())
-        return sorted(path.name for path in files if not path.name.startswith(("outbox", "router.")))
+        return stored_files(self.data)
 
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def _argv(self, port: int) -> list[str]:
-        places = ["--static", str(self.static), "--data", str(self.data), "--port", str(port), "--run-id", RUN_ID]
-        token = ["--open"] if self.is_open else ["--token-file", str(self._token)]
-        return [*self.command.argv, *places, *token, *self.flags]
+        return [*self.command.argv, *arguments(self.directory, port, is_open=self.is_open), *self.flags]
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 VECTORS = Path(__file__).with_name("vectors")
+PROCESS_VERBS = ("restart", "start", "signal", "crash", "rival", "expect_exit")
 Step = dict[str, Any]
 
 PROCESS, DISK, FORMS, FLAGS, OPEN = "a process", "a disk", "forms", "flags", "an open router"
@@ -33,6 +34,11 @@ class Vector:
     is_open: bool
     needs: frozenset[str]
     """What not every router has to have."""
+
+    @property
+    def needs_a_process(self) -> bool:
+        """Whether it starts, ends or signals a router, or waits for its end."""
+        return "--restart" in self.flags or any(next(iter(step)) in PROCESS_VERBS for step in self.steps)
 
 
 def load(directory: Path = VECTORS) -> Iterator[Vector]:
