@@ -57,6 +57,10 @@ class RouterProcess:
         await self.kill()
         await self.start()
 
+    async def stop(self) -> None:
+        """However it is, it runs no more."""
+        await self.kill()
+
     async def kill(self) -> None:
         """Without a chance to say anything. Quiet if it does not run."""
         if self._process is not None and self._process.returncode is None:

@@ -1,11 +1,11 @@
-"""A foreman with its stores, behind a channel to a real router, and workers who come to it. No lifecycle."""
+"""A foreman with its stores, behind a channel to a router in this process, and workers who come to it. No lifecycle."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,10 @@ from falsework.engine.work.intake import Intake
 from falsework.engine.work.roster import Roster
 from falsework.engine.work.submissions import Submission, Submissions, read
 
-from .serving import PATIENCE, TOKEN, RouterProcess, Worker, soon
+from ..router.router_here import RouterHere
+from .serving import LIMITS, PATIENCE, TOKEN, RouterProcess, Worker, soon
+
+Router = RouterHere | RouterProcess
 
 
 class Listener(Reporter):
@@ -53,7 +56,7 @@ class Listener(Reporter):
 class Workshop:
     """One run's foreman at work."""
 
-    def __init__(self, directory: Path, router: RouterProcess, task: TaskArgs, units: list[Any]) -> None:
+    def __init__(self, directory: Path, router: Router, task: TaskArgs, units: list[Any]) -> None:
         self.directory, self.router, self.listener = directory, router, Listener()
         assignments = Assignments(
             len(units), task.assignments_per_unit, together=task.together, units_per_worker=task.units_per_worker
@@ -120,12 +123,24 @@ class Workshop:
             await worker.close()
 
 
-@asynccontextmanager
-async def working(
+def working(
     directory: Path, units: list[Any], *flags: str, hook: str | None = None, **task: Any
-) -> AsyncIterator[Workshop]:
+) -> AbstractAsyncContextManager[Workshop]:
     """A workshop for a task with these units; `flags` are the router's, `hook` the text of the hook file."""
-    router = RouterProcess(directory / "router", *flags)
+    return _workshop(RouterHere(directory / "router", [*LIMITS, *flags]), directory, units, hook, task)
+
+
+def working_for_a_process(
+    directory: Path, units: list[Any], *, hook: str | None = None, **task: Any
+) -> AbstractAsyncContextManager[Workshop]:
+    """A workshop whose router can be killed."""
+    return _workshop(RouterProcess(directory / "router"), directory, units, hook, task)
+
+
+@asynccontextmanager
+async def _workshop(
+    router: Router, directory: Path, units: list[Any], hook: str | None, task: dict[str, Any]
+) -> AsyncIterator[Workshop]:
     hook_file = None
     if hook is not None:
         hook_file = directory / "hook.py"
@@ -137,4 +152,4 @@ async def working(
         async with Workshop(directory / "run", router, args, units).open() as workshop:
             yield workshop
     finally:
-        await router.kill()
+        await router.stop()

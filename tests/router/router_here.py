@@ -14,16 +14,24 @@ from falsework.router.process.listening import close_listeners, open_listeners, 
 
 from .router_process import arguments, stored_files, write_static
 
+NO_FILES: Mapping[str, str] = {}
+
 
 class RouterHere:
     """What a RouterProcess is to who speaks to it over the wire. It knows no signals, and does not come back."""
 
-    def __init__(self, directory: Path, flags: Sequence[str], files: Mapping[str, str], *, is_open: bool) -> None:
-        self.data = directory / "data"
+    def __init__(
+        self, directory: Path, flags: Sequence[str], files: Mapping[str, str] = NO_FILES, *, is_open: bool = False
+    ) -> None:
+        self.directory, self.data = directory, directory / "data"
         self.port = 0
         write_static(directory, files)
         with patch.object(sys, "argv", ["router", *arguments(directory, 0, is_open=is_open), *flags]):
             self._settings = read_command_line(None)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Listen."""

@@ -58,6 +58,7 @@ def install_what_node_needs() -> None:
 
 def write_static(directory: Path, files: Mapping[str, str]) -> None:
     """The page that a router serves, its token, and whatever a test adds or replaces."""
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "token").write_text(TOKEN)
     for name, content in {**FILES, **files}.items():
         path = directory / "static" / name

@@ -27,7 +27,7 @@ from ..launching import (
     write_task,
 )
 from ..serving import PATIENCE, Worker, soon
-from ..workshop import working
+from ..workshop import working_for_a_process
 
 pytestmark = pytest.mark.slow
 
@@ -152,7 +152,7 @@ async def test_the_run_goes_on_until_the_last_of_its_servers_is_lost(home: Path,
 
 
 async def test_what_a_lost_server_held_is_taken_from_its_disk_and_its_units_are_for_others(tmp_path: Path) -> None:
-    async with working(tmp_path, [1, 2]) as shop:
+    async with working_for_a_process(tmp_path, [1, 2]) as shop:
         ann, ben = await shop.at_work("ann"), await shop.at_work("ben")
         await shop.channel.close()
         assert await ann.submit({"by": "ann"}) == SUBMITTED

@@ -1,4 +1,4 @@
-"""Workers at a real router, and the foreman who gives them units and stores what they hand in."""
+"""Workers at a router in this process, and the foreman who gives them units and stores what they hand in."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ from falsework.router.wire.protocol import Packet
 
 from ..full_disk import full_disk
 from ..serving import Worker, soon
-from ..workshop import Workshop, working
-
-pytestmark = pytest.mark.slow
+from ..workshop import Workshop, working, working_for_a_process
 
 UNITS = [{"picture": "a"}, {"picture": "b"}]
 ALMOST_A_FRAME = "x" * ((1 << 20) - 4500)
@@ -563,8 +561,10 @@ async def test_who_comes_while_the_disk_is_full_is_told_to_come_back(tmp_path: P
         assert (await worker.join())["agent_id"] is not None
 
 
+@pytest.mark.slow
+@pytest.mark.decisive
 async def test_after_the_router_was_killed_work_goes_on(tmp_path: Path) -> None:
-    async with working(tmp_path, UNITS, assignments_per_unit=2, hook=PASS_ON) as shop:
+    async with working_for_a_process(tmp_path, UNITS, assignments_per_unit=2, hook=PASS_ON) as shop:
         worker = await shop.at_work("ann")
         await worker.hear_update()
         other = shop.worker("bob")
@@ -582,8 +582,9 @@ async def test_after_the_router_was_killed_work_goes_on(tmp_path: Path) -> None:
         assert [_answer(one)["n"] for one in submissions] == [1, 2]
 
 
+@pytest.mark.slow
 async def test_an_onboarding_survives_the_router(tmp_path: Path) -> None:
-    async with working(tmp_path, UNITS, onboarding=True) as shop:
+    async with working_for_a_process(tmp_path, UNITS, onboarding=True) as shop:
         worker = shop.worker("ann")
         await worker.join()
         await shop.router.restart()
