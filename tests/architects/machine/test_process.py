@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,9 +129,8 @@ async def test_it_works_where_the_system_has_no_pidfd(
 async def test_a_politely_ending_process_does_not_use_up_the_grace(start: Start, run_id: str) -> None:
     with start("polite") as started:
         await started.ready_line(PATIENCE)
-    began = time.monotonic()
-    await terminate(started.identity, run_id, grace=PATIENCE)
-    assert time.monotonic() - began < PATIENCE / 10
+    async with asyncio.timeout(PATIENCE):
+        await terminate(started.identity, run_id, grace=3600)
 
 
 async def test_an_unwatched_death_leaves_no_zombie_once_it_was_looked_at(start: Start, run_id: str) -> None:
