@@ -1,88 +1,19 @@
-"""A real router process, and the workers who open its pages: real HTTP, real WebSockets, no hands."""
+"""The workers who open a router's pages: real HTTP, real WebSockets, no hands."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
 
-TOKEN = "the-token-of-this-run"
-RUN_ID = "harbour-000000"
 PATIENCE = 10.0
 """Seconds that anything expected may take to come."""
-LIMITS = ("--limit", "away_deadline=5")
-
-
-class RouterProcess:
-    """A router on directories of its own. After the first start it comes back on the same port, with the same data."""
-
-    def __init__(self, directory: Path, *flags: str) -> None:
-        self.directory, self.flags, self.port = directory, flags, 0
-        self.data = directory / "data"
-        (directory / "static").mkdir(parents=True, exist_ok=True)
-        (directory / "static" / "index.html").write_text("<!doctype html><title>harbour</title>")
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        """Start it and wait for its ready line."""
-        places = ["--static", str(self.directory / "static"), "--data", str(self.data), "--port", str(self.port)]
-        with (self.directory / "router.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "falsework.router", *places, "--run-id", RUN_ID, *LIMITS, *self.flags),
-                env={**os.environ, "FALSEWORK_TOKEN": TOKEN},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
-        assert self._process.stdout is not None
-        ready = await self._process.stdout.readline()
-        assert ready, (self.directory / "router.log").read_text()
-        self.port = json.loads(ready)["ready"]["port"]
-
-    async def restart(self) -> None:
-        """Kill it, and start it again."""
-        await self.kill()
-        await self.start()
-
-    async def stop(self) -> None:
-        """However it is, it runs no more."""
-        await self.kill()
-
-    async def kill(self) -> None:
-        """Without a chance to say anything. Quiet if it does not run."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
-        await self.ended()
-
-    async def ended(self) -> int | None:
-        """Its exit code, once it has ended by itself."""
-        if self._process is None:
-            return None
-        process, self._process = self._process, None
-        await process.communicate()
-        return process.returncode
-
-    def freeze(self) -> None:
-        """It neither reads nor answers any more."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
 
 
 class Worker:

@@ -23,7 +23,9 @@ from falsework.engine.work.roster import Roster
 from falsework.engine.work.submissions import Submission, Submissions, read
 
 from ..router.router_here import RouterHere
-from .serving import LIMITS, PATIENCE, TOKEN, RouterProcess, Worker, soon
+from ..router.router_process import TOKEN
+from .router_process import LIMITS, RouterProcess
+from .serving import PATIENCE, Worker, soon
 
 Router = RouterHere | RouterProcess
 

@@ -12,9 +12,7 @@ from falsework.router.process.command_line import read_command_line
 from falsework.router.process.lease_memory import LeaseMemory
 from falsework.router.process.listening import close_listeners, open_listeners, port_of
 
-from .router_process import arguments, stored_files, write_static
-
-NO_FILES: Mapping[str, str] = {}
+from .router_process import NO_FILES, arguments, stored_files, write_static
 
 
 class RouterHere:

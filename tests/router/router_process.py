@@ -22,6 +22,7 @@ RUN_ID = "vector-1"
 PATIENCE = 20.0
 """Seconds that a router may take to end once it was told to."""
 
+NO_FILES: Mapping[str, str] = {}
 FILES = {
     "index.html": "<!doctype html><title>the task</title>",
     "task_config.json": '{"task_name": "vector"}',
@@ -83,7 +84,13 @@ class RouterProcess:
     """One router's directories, and the process that runs on them now."""
 
     def __init__(
-        self, command: RouterCommand, directory: Path, flags: Sequence[str], files: Mapping[str, str], *, is_open: bool
+        self,
+        command: RouterCommand,
+        directory: Path,
+        flags: Sequence[str],
+        files: Mapping[str, str] = NO_FILES,
+        *,
+        is_open: bool = False,
     ) -> None:
         self.command, self.flags, self.is_open = command, list(flags), is_open
         self.directory, self.static, self.data = directory, directory / "static", directory / "data"

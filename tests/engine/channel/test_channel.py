@@ -19,15 +19,10 @@ from falsework.engine.errors import ConnectFailed
 from falsework.router.wire import protocol as wire
 from falsework.router.wire.protocol import Envelope, Packet
 
-from ..serving import (
-    PATIENCE,
-    TOKEN,
-    RouterProcess,
-    Worker,
-    soon,
-)
-
-pytestmark = pytest.mark.slow
+from ...router.router_here import RouterHere
+from ...router.router_process import TOKEN
+from ..router_process import LIMITS, RouterProcess
+from ..serving import PATIENCE, Worker, soon
 
 
 class Launcher:
@@ -93,16 +88,21 @@ class Launcher:
         self.tell_status(f"agent-{name}", "in task")
 
 
-@pytest.fixture
-async def router(tmp_path: Path) -> AsyncIterator[RouterProcess]:
-    process = RouterProcess(tmp_path)
-    await process.start()
-    yield process
-    await process.kill()
+Router = RouterHere | RouterProcess
 
 
 @pytest.fixture
-async def launcher_of(router: RouterProcess) -> AsyncIterator[Callable[..., Launcher]]:
+async def router(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Router]:
+    """In this process, but for tests that kill it."""
+    is_killed = request.node.get_closest_marker("kills") is not None
+    router = RouterProcess(tmp_path) if is_killed else RouterHere(tmp_path, LIMITS)
+    await router.start()
+    yield router
+    await router.stop()
+
+
+@pytest.fixture
+async def launcher_of(router: Router) -> AsyncIterator[Callable[..., Launcher]]:
     """Makes a launcher whose channel is closed at the end; open it yourself."""
     launchers: list[Launcher] = []
 
@@ -119,7 +119,7 @@ LauncherOf = Callable[..., Launcher]
 
 
 @pytest.fixture
-async def worker(router: RouterProcess) -> AsyncIterator[Worker]:
+async def worker(router: Router) -> AsyncIterator[Worker]:
     worker = Worker(router.url, "ann")
     yield worker
     await worker.close()
@@ -166,6 +166,8 @@ async def test_a_newer_launcher_takes_over_and_the_older_one_hears_it_once(launc
     assert older.events.count("lost") == 1
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_a_channel_that_takes_anothers_place_is_let_in(launcher_of: LauncherOf, router: RouterProcess) -> None:
     """After a failure both belong to one launcher, the first has reconnected more often, and the router believes it there."""
     first = await launcher_of().open()
@@ -194,6 +196,9 @@ async def test_opening_that_is_cancelled_leaves_nothing(launcher_of: LauncherOf,
 # Reconnecting
 
 
+@pytest.mark.slow
+@pytest.mark.decisive
+@pytest.mark.kills
 async def test_after_a_kill_messages_go_on_without_repeats(
     launcher_of: LauncherOf, router: RouterProcess, worker: Worker
 ) -> None:
@@ -208,6 +213,8 @@ async def test_after_a_kill_messages_go_on_without_repeats(
     assert launcher.numbers == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_a_new_launcher_gets_what_was_not_acknowledged(launcher_of: LauncherOf, router: RouterProcess) -> None:
     first = await launcher_of().open()
     await _hand_in(router.url, "ann", "bob", "cem")
@@ -223,7 +230,7 @@ async def test_a_new_launcher_gets_what_was_not_acknowledged(launcher_of: Launch
     assert second.channel.router_epoch == epoch
 
 
-async def test_a_channel_is_open_before_its_first_message(launcher_of: LauncherOf, router: RouterProcess) -> None:
+async def test_a_channel_is_open_before_its_first_message(launcher_of: LauncherOf, router: RouterHere) -> None:
     """What the router holds comes in one frame with its welcome."""
     first = await launcher_of().open()
     await _hand_in(router.url, "ann", "bob")
@@ -233,6 +240,8 @@ async def test_a_channel_is_open_before_its_first_message(launcher_of: LauncherO
     assert second.events[:3] == ["open", "submit_unit", "submit_unit"]
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_a_router_that_does_not_come_back_is_told_once(launcher_of: LauncherOf, router: RouterProcess) -> None:
     launcher = await launcher_of().open(reconnect_timeout=0.4)
     await router.kill()
@@ -242,6 +251,8 @@ async def test_a_router_that_does_not_come_back_is_told_once(launcher_of: Launch
     assert launcher.events == ["open", "lost"]
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_what_is_sent_meanwhile_arrives_in_order(
     launcher_of: LauncherOf, router: RouterProcess, worker: Worker
 ) -> None:
@@ -258,6 +269,8 @@ async def test_what_is_sent_meanwhile_arrives_in_order(
     assert launcher.channel.dropped == 0
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_too_much_for_an_absence_is_dropped_oldest_first(
     launcher_of: LauncherOf, router: RouterProcess, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +284,8 @@ async def test_too_much_for_an_absence_is_dropped_oldest_first(
     assert launcher.channel.dropped >= 11
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_a_router_that_froze_and_died_does_not_silence_the_channel(
     launcher_of: LauncherOf, router: RouterProcess, worker: Worker
 ) -> None:
@@ -299,6 +314,8 @@ def _buffered(socket: aiohttp.ClientWebSocketResponse[bool]) -> int:
 # Leaving
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_bye_is_answered_once_everything_was_handed_over(launcher_of: LauncherOf, router: RouterProcess) -> None:
     launcher = await launcher_of().open()
     await _hand_in(router.url, "ann", "bob", "cem")
@@ -311,7 +328,7 @@ async def test_bye_is_answered_once_everything_was_handed_over(launcher_of: Laun
     assert "lost" not in launcher.events
 
 
-async def test_after_bye_nobody_can_hand_in(launcher_of: LauncherOf, router: RouterProcess, worker: Worker) -> None:
+async def test_after_bye_nobody_can_hand_in(launcher_of: LauncherOf, router: RouterHere, worker: Worker) -> None:
     launcher = await launcher_of().open()
     await _hand_in(router.url, "bob")  # held, so that the router stays
     await worker.join()
@@ -321,6 +338,8 @@ async def test_after_bye_nobody_can_hand_in(launcher_of: LauncherOf, router: Rou
     assert launcher.numbers == [1]
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_closing_from_within_a_callback_is_the_last_that_is_heard(
     launcher_of: LauncherOf, router: RouterProcess, worker: Worker
 ) -> None:
@@ -336,6 +355,8 @@ async def test_closing_from_within_a_callback_is_the_last_that_is_heard(
     assert launcher.events == heard
 
 
+@pytest.mark.slow
+@pytest.mark.kills
 async def test_closing_when_it_is_lost_is_quiet(launcher_of: LauncherOf, router: RouterProcess) -> None:
     launcher = launcher_of()
     closing: list[asyncio.Task[None]] = []
@@ -354,7 +375,7 @@ async def test_closing_twice_is_quiet(launcher_of: LauncherOf) -> None:
 
 
 async def test_a_callback_that_fails_loses_the_channel_instead_of_silencing_it(
-    launcher_of: LauncherOf, router: RouterProcess, worker: Worker, caplog: pytest.LogCaptureFixture
+    launcher_of: LauncherOf, router: RouterHere, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     launcher = launcher_of()
 
@@ -374,7 +395,7 @@ async def test_a_callback_that_fails_loses_the_channel_instead_of_silencing_it(
 
 
 async def test_a_packet_over_the_routers_limit_is_refused_here(
-    launcher_of: LauncherOf, router: RouterProcess, worker: Worker
+    launcher_of: LauncherOf, router: RouterHere, worker: Worker
 ) -> None:
     launcher = await launcher_of().open()
     await worker.join()
@@ -387,7 +408,7 @@ async def test_a_packet_over_the_routers_limit_is_refused_here(
 
 
 async def test_an_answer_that_the_router_took_is_not_too_deep_for_the_launcher(
-    launcher_of: LauncherOf, router: RouterProcess
+    launcher_of: LauncherOf, router: RouterHere
 ) -> None:
     """How deep is too deep depends on the stack of who asks; one that cannot be read here would block all behind it."""
     launcher = await launcher_of().open()

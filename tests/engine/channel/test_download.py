@@ -16,17 +16,17 @@ from falsework.engine.errors import ChannelError
 from falsework.router.wire import protocol as wire
 from falsework.router.wire.protocol import Envelope, Packet
 
-from ..serving import TOKEN, RouterProcess, Worker
-
-pytestmark = pytest.mark.slow
+from ...router.router_here import RouterHere
+from ...router.router_process import TOKEN
+from ..serving import Worker
 
 
 @pytest.fixture
-async def router(tmp_path: Path) -> AsyncIterator[RouterProcess]:
-    process = RouterProcess(tmp_path)
-    await process.start()
-    yield process
-    await process.kill()
+async def router(tmp_path: Path) -> AsyncIterator[RouterHere]:
+    router = RouterHere(tmp_path, ())
+    await router.start()
+    yield router
+    await router.stop()
 
 
 async def _upload(url: str, content: bytes) -> str:
@@ -57,7 +57,7 @@ async def _upload(url: str, content: bytes) -> str:
         await channel.close()
 
 
-async def test_a_file_arrives_as_it_was_uploaded(router: RouterProcess, tmp_path: Path) -> None:
+async def test_a_file_arrives_as_it_was_uploaded(router: RouterHere, tmp_path: Path) -> None:
     content = os.urandom(3_000_000)
     name = await _upload(router.url, content)
     path = await download(router.url, name, tmp_path, TOKEN)
@@ -65,12 +65,12 @@ async def test_a_file_arrives_as_it_was_uploaded(router: RouterProcess, tmp_path
     assert path == tmp_path / name
 
 
-async def test_a_file_that_is_not_there_is_missing(router: RouterProcess, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_there_is_missing(router: RouterHere, tmp_path: Path) -> None:
     with pytest.raises(FileMissing, match="has no file"):
         await download(router.url, "0" * 32, tmp_path, TOKEN)
 
 
-async def test_a_wrong_token_gets_nothing(router: RouterProcess, tmp_path: Path) -> None:
+async def test_a_wrong_token_gets_nothing(router: RouterHere, tmp_path: Path) -> None:
     name = await _upload(router.url, b"secret")
     with pytest.raises(ChannelError, match="answered 401") as refused:
         await download(router.url, name, tmp_path, "wrong")
@@ -105,7 +105,7 @@ async def test_a_file_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_directory_that_cannot_be_written_is_the_disks_fault(router: RouterProcess, tmp_path: Path) -> None:
+async def test_a_directory_that_cannot_be_written_is_the_disks_fault(router: RouterHere, tmp_path: Path) -> None:
     name = await _upload(router.url, b"something")
     with pytest.raises(FileNotFoundError):
         await download(router.url, name, tmp_path / "nowhere", TOKEN)
