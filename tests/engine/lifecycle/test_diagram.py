@@ -18,6 +18,8 @@ from falsework.engine.lifecycle.diagram import (
 )
 from falsework.engine.lifecycle.states import TABLE, State, Trigger
 
+from ...tools import need
+
 DIAGRAMS = Path(__file__).parents[3] / "diagrams"
 STORY = [
     Visit(State.CONFIGURED, 0.02),
@@ -131,6 +133,7 @@ def test_the_pictures_in_diagrams_are_current() -> None:
 
 
 def test_a_stale_picture_is_named_and_drawn_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("dot")
     monkeypatch.syspath_prepend(str(DIAGRAMS))
     regenerate = runpy.run_path(str(DIAGRAMS / "regenerate.py"))
     names = ["lifecycle.mmd", "lifecycle.svg", "layers.mmd", "layers.svg"]
