@@ -1,8 +1,8 @@
 """The server on this machine: the router as a process of its own that outlives its launcher, or several of them.
 
-How one is started and seen to be ready is in replica_start.py, how a process is known again and ended in process.py, what is
-looked at before anything is made in preflight.py, which routers there are in routers.py, and what a server of the user's own
-has to be like in server_source.py. What several routers of one run are called, and how they share its workers, is in
+How one is started and seen to be ready is in start.py, how a process is known again and ended in machine/process.py, what is
+looked at before anything is made in preflight.py, which routers there are in shipping/routers.py, and what a server of the
+user's own has to be like in server_source.py. What several routers of one run are called, and how they share its workers, is in
 replica.py and replica_channels.py.
 
 In the run's directory: `bundle/`, `data/` (what workers handed in, until the launcher has it), `router.log`, `token`. The
@@ -15,9 +15,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from falsework.engine.channel.channel import Channel, WebSocketChannel
 from falsework.engine.channel.listener import Listener
@@ -36,21 +35,20 @@ from falsework.engine.errors import (
     Problem,
     ShutdownFailed,
 )
-from falsework.engine.settings.fields import Duration
-from falsework.router.wire.router_args import DiskSettings
 
 from ..machine import child, process
 from ..machine.address import run_id_at
 from ..machine.process import ProcessIdentity
 from ..shipping.node_binary import problems_of_node
 from ..shipping.node_dependencies import are_installed, what_runs
-from ..shipping.router_args import WrittenSettings, argument
+from ..shipping.router_args import argument
 from ..shipping.routers import (
     NODE_SOURCE,
     PYTHON_SOURCE,
     ship_node,
     ship_python,
 )
+from .args import LocalArgs
 from .preflight import (
     problems_of_address,
     problems_of_limits,
@@ -82,33 +80,6 @@ if TYPE_CHECKING:
 
 ANSWER_LIMIT = 5.0
 """Seconds for a server on this machine to answer one request, however busy the machine is."""
-
-
-@dataclass(frozen=True)
-class LocalArgs(WrittenSettings, DiskSettings, ArchitectArgs):
-    """`architect: {type: local, …}`; docs/router.md has the router's."""
-
-    router: Literal["python", "node"] = "python"
-    replicas: int = field(default=1, metadata={"min": 1, "max": 64})
-    """How many routers share the run's workers: one uses one core. Who opens the task is sent to the one that serves him."""
-    port: int = field(default=0, metadata={"min": 0, "max": 65535})
-    """0: a free one. Of several routers the first listens there, the others on free ones."""
-    host: str = "127.0.0.1"
-    """The address to listen on; 0.0.0.0 for every network that this machine is in."""
-    public_url: str | None = None
-    """What workers open, where a tunnel or a proxy leads to this machine. Default: the host and port themselves."""
-    python: str | None = None
-    """The interpreter that runs the router; it needs aiohttp and msgspec. Default: the launcher's own."""
-    node: str | None = None
-    """The Node (20 or newer) that runs a server written for it. Default: that of `falsework[node]`, else the PATH's."""
-    server_source_path: Path | None = None
-    """A server of one's own instead of the router: a directory that says how it is started, see server_source.py."""
-    restart: Literal["never", "on-failure"] = "on-failure"
-    """Whether a router that dies of a signal or an error comes back by itself, launcher or no launcher: same URL, same data."""
-    ready_timeout: Duration = 20.0
-    """How long the server may take to say that it is ready."""
-    stop_grace: Duration = 5.0
-    """How long the server may take to drain and end before it is killed."""
 
 
 class LocalArchitect(Architect):

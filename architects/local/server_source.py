@@ -50,7 +50,7 @@ from ..shipping.routers import Shipment, bundled
 from .told import server_variables
 
 if TYPE_CHECKING:
-    from .architect import LocalArgs
+    from .args import LocalArgs
 
 ROUTER = "own"
 """What the manifest calls it."""

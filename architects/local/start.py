@@ -24,7 +24,7 @@ from .server_process import chosen_port, until_answering
 from .told import router_command, server_environment, token_file
 
 if TYPE_CHECKING:
-    from .architect import LocalArgs
+    from .args import LocalArgs
 
 ANSWER_LIMIT = 5.0
 """Seconds for a server that is ready to answer one request, however busy the machine is."""

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
@@ -28,9 +27,6 @@ from .node_dependencies import (
     link_tree,
     what_runs,
 )
-
-if TYPE_CHECKING:
-    from ..local.architect import LocalArgs
 
 PYTHON_SOURCE = Path(str(files("falsework.router")))
 NODE_SOURCE = PYTHON_SOURCE / "node"
@@ -59,8 +55,7 @@ class Shipment:
 
 async def ship_python(site: Site, source: Path, leaves_out: Sequence[str]) -> Bundle:
     """The bundle of the router written in Python; its packages are those of the interpreter that runs it."""
-    args: LocalArgs = site.args
-    start = (args.python or sys.executable, "-m", "router")
+    start = (site.args.python or sys.executable, "-m", "router")
     return await bundled(site, Shipment("python", source, start, leaves_out))
 
 

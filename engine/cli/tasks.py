@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from ..config import TASK_FILE, TaskFile, load_task_file
+from ..config import TaskFile, load_task_file
 from ..errors import ConfigError, Problem
 from ..run.hands import preflight
 from ..settings.checks import nearest_name
+from ..settings.sections import TASK_FILE
 from ..settings.units import load_units
 from ..work.hook import Hook
 from . import loop

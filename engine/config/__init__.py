@@ -3,6 +3,5 @@
 What may stand in a file is in settings/; only the launcher and the command line read one.
 """
 
-from .task_file import TASK_FILE as TASK_FILE
 from .task_file import TaskFile as TaskFile
 from .task_file import load_task_file as load_task_file

@@ -17,14 +17,13 @@ from marshmallow import Schema, ValidationError
 from ..contract.registry import architect_class
 from ..errors import ConfigError, Problem
 from ..settings.fields import schema_for
-from ..settings.sections import LifecycleArgs, ProviderArgs, TaskArgs
+from ..settings.sections import TASK_FILE, LifecycleArgs, ProviderArgs, TaskArgs
 from ..wording import found
 from .document import Document, KeyPath
 from .mephisto_form import ignore_foreign_settings, read_mephisto_form
 from .overrides import override
 from .yaml_reader import read_document
 
-TASK_FILE = "task.yaml"
 DEFAULT_ARCHITECT = "local"
 
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Self
 
 import msgspec
 
-from ..config import TASK_FILE, TaskFile, load_task_file
+from ..config import TaskFile, load_task_file
 from ..contract.architect import Site
 from ..contract.cancellation import uncancelled
 from ..contract.provider import make_provider
@@ -30,7 +30,7 @@ from ..lifecycle.states import State
 from ..report import Reporter
 from ..run.hands import Hands, preflight
 from ..run.run import Run
-from ..settings.sections import LifecycleArgs, TaskArgs
+from ..settings.sections import TASK_FILE, LifecycleArgs, TaskArgs
 from ..settings.units import UNITS_FILE, load_units
 from ..work.bots import Bots, BotsGaveUp
 from ..work.foreman import Foreman

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config import TASK_FILE, TaskFile, load_task_file
+from ..config import TaskFile, load_task_file
 from ..contract.architect import Site
 from ..contract.registry import architect_class
 from ..errors import ArchitectError, ConfigError
@@ -24,7 +24,7 @@ from ..lifecycle.states import WORK, Trigger
 from ..report import Reporter
 from ..run.hands import Hands
 from ..run.run import Run
-from ..settings.sections import LifecycleArgs, ProviderArgs, TaskArgs
+from ..settings.sections import TASK_FILE, LifecycleArgs, ProviderArgs, TaskArgs
 from ..settings.units import UNITS_FILE
 
 TOKEN = "token"

@@ -13,6 +13,8 @@ from ..directories import check_static_directory
 from .checks import check_hook, check_json, check_name, check_units
 from .fields import Duration
 
+TASK_FILE = "task.yaml"
+"""In a task's directory, and the copy of it in a run's."""
 _MINUTE, _HOUR = 60.0, 3600.0
 _POSITIVE = {"above": 0}
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..config import TASK_FILE
 from ..contract.architect import Architect, Resource, Site
 from ..contract.registry import GROUP
 from ..directories import write_secret
@@ -21,6 +20,7 @@ from ..launch.takeover import TOKEN
 from ..ledger.ledger import Ledger, RunRecord
 from ..ledger.owner import Owner
 from ..lifecycle.states import State
+from ..settings.sections import TASK_FILE
 from ..settings.units import UNITS_FILE
 
 NAME = "contract"

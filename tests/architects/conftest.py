@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from falsework.architects.local.architect import PROCESS, LocalArchitect, LocalArgs
+from falsework.architects.local.architect import PROCESS, LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.architects.machine import child, process
 from falsework.architects.machine.child import StartedProcess
 from falsework.engine.contract.architect import Presence, Site

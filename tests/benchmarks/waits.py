@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from falsework.architects.local.architect import PROCESS, LocalArchitect, LocalArgs
+from falsework.architects.local.architect import PROCESS, LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.engine.config import TaskArgs
 from falsework.engine.contract.architect import Site
 

@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 import pytest
 from falsework.architects.local import architect as local
-from falsework.architects.local.architect import LocalArchitect, LocalArgs
+from falsework.architects.local.architect import LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.architects.local.told import router_command
 from falsework.architects.machine import process
 from falsework.architects.machine.address import run_id_at

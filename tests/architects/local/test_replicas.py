@@ -14,7 +14,8 @@ import aiohttp
 import psutil
 import pytest
 from falsework.architects.local import replica_channels
-from falsework.architects.local.architect import PROCESS, LocalArchitect, LocalArgs
+from falsework.architects.local.architect import PROCESS, LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.architects.local.replica import Replica, recorded, url_at
 from falsework.architects.local.told import router_command
 from falsework.architects.machine import process

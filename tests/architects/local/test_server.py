@@ -13,7 +13,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from falsework.architects.local.architect import LocalArchitect, LocalArgs
+from falsework.architects.local.architect import LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.architects.local.server_source import NoStartCommand, start_command
 from falsework.architects.machine import process
 from falsework.architects.machine.child import ServerDied

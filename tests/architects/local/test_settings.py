@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from falsework.architects.local.architect import LocalArchitect, LocalArgs
+from falsework.architects.local.architect import LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.architects.local.told import router_command
 from falsework.engine.contract.architect import Site
 from falsework.engine.settings.fields import schema_for

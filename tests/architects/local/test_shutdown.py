@@ -123,7 +123,8 @@ async def test_what_a_server_has_started_goes_with_it(architect: Architects, sit
 SWEEPER = """
 import asyncio, json, logging, sys
 from pathlib import Path
-from falsework.architects.local.architect import LocalArchitect, LocalArgs
+from falsework.architects.local.architect import LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.engine.contract.architect import Resource, Site
 run_id, directory, resources = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 site = Site(run_id, LocalArgs(type="local"), None, directory, "token", logging.getLogger(),

@@ -13,7 +13,8 @@ import struct
 import sys
 from pathlib import Path
 
-from falsework.architects.local.architect import LocalArchitect, LocalArgs
+from falsework.architects.local.architect import LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.engine.contract.architect import Presence, Site
 from falsework.engine.settings.sections import TaskArgs
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from falsework.architects.local.architect import LocalArchitect, LocalArgs
+from falsework.architects.local.architect import LocalArchitect
+from falsework.architects.local.args import LocalArgs
 from falsework.architects.shipping.node_binary import NodeMissing, find_node, problems_of_node
 from falsework.engine.errors import ConfigError
 from falsework.engine.settings.sections import TaskArgs

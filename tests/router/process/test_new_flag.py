@@ -30,7 +30,7 @@ from dataclasses import asdict
 from pathlib import Path
 from falsework.architects.heroku.args import HerokuArgs
 from falsework.architects.heroku.bundle import server_command
-from falsework.architects.local.architect import LocalArgs
+from falsework.architects.local.args import LocalArgs
 from falsework.architects.local.told import router_command, server_variables
 from falsework.engine.settings.fields import schema_for
 from falsework.engine.contract.architect import Site
