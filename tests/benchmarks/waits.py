@@ -21,8 +21,9 @@ from pathlib import Path
 import psutil
 from falsework.architects.local.architect import PROCESS, LocalArchitect
 from falsework.architects.local.args import LocalArgs
-from falsework.engine.config import TaskArgs
+from falsework.engine.channel.listener import Ears
 from falsework.engine.contract.architect import Site
+from falsework.engine.settings.sections import TaskArgs
 
 MOST_SECONDS_FOR_HELP = 0.3
 MOST_SECONDS_TO_PREPARE = 0.15
@@ -56,7 +57,7 @@ async def launched(directory: Path, number: int) -> Launched:
     prepared = time.process_time() - checked
     site.url = await architect.deploy(site, bundle)
     try:
-        (channel,) = architect.get_channels(site, _ignore, _ignore, _ignore)
+        (channel,) = architect.get_channels(site, Ears())
         await channel.open(20.0, 20.0)
         await channel.close()
         connected = time.process_time() - began + _cpu_seconds_of_server(site)
@@ -72,10 +73,6 @@ def _site(directory: Path, run_id: str) -> Site:
     task = TaskArgs(name="waits", static=static, units=directory / "units.jsonl")
     args = LocalArgs(type="local", router="node", ready_timeout=20.0)
     return Site(run_id, args, task, directory / "runs" / run_id, "a-token", logging.getLogger("waits"))
-
-
-def _ignore(*heard: object) -> None:
-    """What the channel has to say."""
 
 
 def _cpu_seconds_of_server(site: Site) -> float:
