@@ -1,7 +1,7 @@
 """The server on Heroku: an app for each run, deleted with it. docs/heroku.md tells its users what that means.
 
-Who is asked, and as whom, is in heroku_credentials.py; what can be asked in heroku_api.py; whose an app is, and so what may
-be deleted, in heroku_ownership.py. In the run's directory: `bundle/`, and until it is cleaned up what was shipped.
+Who is asked, and as whom, is in credentials.py; what can be asked in api.py; whose an app is, and so what may
+be deleted, in ownership.py. In the run's directory: `bundle/`, and until it is cleaned up what was shipped.
 """
 
 from __future__ import annotations

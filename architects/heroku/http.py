@@ -1,6 +1,6 @@
 """Talking to the Platform API: one request, its answer or one of two errors, and the patience to ask again.
 
-What there is to be asked is in heroku_api.py. The token goes to the API alone: the other addresses that Heroku hands out
+What there is to be asked is in api.py. The token goes to the API alone: the other addresses that Heroku hands out
 (where a source is put, where a build's output and a log are read) are asked without it.
 """
 
