@@ -153,7 +153,7 @@ def _object_for_node(flag: Flag) -> str:
 MADE: Mapping[str, Callable[[Path], str]] = {
     "docs/guarantees.md": lambda path: page(path, "guarantees", table_of_guarantees(promised())),
     "docs/router.md": lambda path: page(path, "flags", table_of_flags()),
-    "router/node/router_args.js": lambda path: flags_for_node(),
+    "router/node/wire/router_args.js": lambda path: flags_for_node(),
 }
 """What is made, by its path, and how."""
 

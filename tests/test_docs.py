@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 GUARANTEES = ROOT / "docs" / "guarantees.md"
 REGENERATE = ROOT / "docs" / "regenerate.py"
-MADE = ("docs/guarantees.md", "docs/router.md", "router/node/router_args.js")
+MADE = ("docs/guarantees.md", "docs/router.md", "router/node/wire/router_args.js")
 LINES_OF_THE_PROMISE = 12
 
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")

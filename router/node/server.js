@@ -1,9 +1,9 @@
 /* The router as a program: `node server.js` is one router on its own. Says `{"ready": {"port": N}}` on stdout, and logs on
    stderr. The server itself, fastify and ws, is put together in router.js. */
 
-import { readSettings } from './command_line.js'
-import { CannotListen, openListener } from './listener.js'
-import { isSupervised } from './supervision.js'
+import { readSettings } from './process/command_line.js'
+import { CannotListen, openListener } from './process/listening.js'
+import { isSupervised } from './process/lease_memory.js'
 
 /**
  * Serve until a signal or the end of the lease. Exits 0, 1 if it cannot start (one line on stderr says why), or 2 for wrong
@@ -13,14 +13,14 @@ async function main() {
   const command = { args: process.argv.slice(2), environment: { ...process.env } }
   const settings = readSettings(command.args, process.env)
   if (settings.restart && !isSupervised(process.env)) {
-    const { Supervisor } = await import('./supervisor.js') // what it has no use for is not loaded into it
+    const { Supervisor } = await import('./process/supervisor.js') // what it has no use for is not loaded into it
     process.exit(await new Supervisor(command, await listenerOf(settings), settings.lease).run())
   }
-  const { serve } = await import('./serving.js')
+  const { serve } = await import('./process/serving.js')
   process.exit(await serve(settings))
 }
 
-/** @param {import('./command_line.js').Settings} settings */
+/** @param {import('./process/command_line.js').Settings} settings */
 async function listenerOf({ host, port }) {
   try {
     return await openListener(host, port)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import * as ws from '../../router/node/node_modules/ws/wrapper.mjs'
 
-import { textFrame } from '../../router/node/frames.js'
+import { textFrame } from '../../router/node/door/frames.js'
 
 const { Receiver } = /** @type {any} */ (ws) // its types leave it out
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { Malformed } from '../../router/node/errors.js'
-import { fieldOf, fieldsOf, itemsOf, objectText } from '../../router/node/json_text.js'
+import { Malformed } from '../../router/node/wire/errors.js'
+import { fieldOf, fieldsOf, itemsOf, objectText } from '../../router/node/wire/json_text.js'
 
 test('a field is cut out as it was written', () => {
   const json = ' { "a" : 1.50 , "data":{"big": 12345678901234567890, "s": "}\\"{" } ,"z":[ ]}'

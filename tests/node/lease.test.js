@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { CLOSED, DRAINING, EXPIRED, IDLE, Lease, OPEN, UNHEARD } from '../../router/node/lease.js'
+import { CLOSED, DRAINING, EXPIRED, IDLE, Lease, OPEN, UNHEARD } from '../../router/node/board/lease.js'
 
 test('a lease runs out unheard, and any word opens it again', () => {
   const lease = new Lease(10, 100, 0)

@@ -5,9 +5,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 
-import { JournalDamaged, readRecords } from '../../router/node/journal.js'
-import { DiskOutbox, MemoryOutbox } from '../../router/node/outbox.js'
-import { Envelope } from '../../router/node/protocol.js'
+import { JournalDamaged, readRecords } from '../../router/node/wire/journal.js'
+import { DiskOutbox, MemoryOutbox } from '../../router/node/door/outbox.js'
+import { Envelope } from '../../router/node/wire/protocol.js'
 
 /** @type {string} */
 let directory
@@ -18,7 +18,7 @@ const ignore = () => {}
 const file = () => path.join(directory, 'outbox.jsonl')
 const openOutbox = () => new DiskOutbox(file(), ignore, ignore)
 const envelope = (/** @type {unknown} */ data) => new Envelope('submit_unit', 'a1', JSON.stringify(data), null, 1)
-const heldBy = (/** @type {import('../../router/node/outbox.js').Outbox} */ outbox) =>
+const heldBy = (/** @type {import('../../router/node/door/outbox.js').Outbox} */ outbox) =>
   Array.from(outbox.after(0), held => JSON.parse(outbox.read(held)).data)
 
 test('what was put is numbered without gaps and held until it is acknowledged', async () => {

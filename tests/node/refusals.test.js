@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { CutOff, Malformed, Refused } from '../../router/node/errors.js'
-import { Counters } from '../../router/node/metrics.js'
-import { refusalOf, refuseWhatIsNotHttp } from '../../router/node/refusals.js'
+import { CutOff, Malformed, Refused } from '../../router/node/wire/errors.js'
+import { Counters } from '../../router/node/door/metrics.js'
+import { refusalOf, refuseWhatIsNotHttp } from '../../router/node/door/refusals.js'
 
 /** A connection that keeps what is written to it. @param {boolean} writable */
 function connection(writable) {

@@ -54,7 +54,7 @@ settings = read_command_line(None)
 print(json.dumps([settings.greeting, settings.patience]))
 """
 READ_BY_NODE = """
-import { readSettings } from './falsework/router/node/command_line.js'
+import { readSettings } from './falsework/router/node/process/command_line.js'
 const { greeting, patience } = readSettings(process.argv.slice(1), { FALSEWORK_TOKEN: 'token' })
 console.log(JSON.stringify([greeting, patience]))
 """
@@ -124,5 +124,5 @@ def test_the_docs_and_the_help_say_it(tree: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
 def test_the_help_of_the_router_in_node_says_it(tree: Path) -> None:
-    read = "import { readSettings } from './falsework/router/node/command_line.js'; readSettings(['--help'], {})"
+    read = "import { readSettings } from './falsework/router/node/process/command_line.js'; readSettings(['--help'], {})"
     assert "--greeting WORDS" in run(tree, "node", "--input-type=module", "-e", read)

@@ -1,6 +1,6 @@
 /* Pages' requests that the launcher must answer, held open until it does. No I/O, no clock. */
 
-import { Refused } from './protocol.js'
+import { Refused } from '../wire/protocol.js'
 
 /**
  * One such request.
@@ -21,7 +21,7 @@ export class WaitingRequests {
   #requests = new Map()
 
   /**
-   * @param {Readonly<import('./limits.js').Limits>} limits
+   * @param {Readonly<import('../wire/limits.js').Limits>} limits
    * @param {import('./launcher_link.js').LauncherLink} link
    */
   constructor(limits, link) {

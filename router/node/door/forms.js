@@ -2,7 +2,7 @@
 
 import { Busboy } from '@fastify/busboy'
 
-import { CutOff, Malformed, Refused, storageFull } from './errors.js'
+import { CutOff, Malformed, Refused, storageFull } from '../wire/errors.js'
 
 const MOST_FIELDS = 100
 /** What a worker says of a file is cut to what file names may be. */
@@ -10,7 +10,7 @@ const LONGEST_NAME = 255
 
 /**
  * @typedef {import('node:http').IncomingMessage} IncomingMessage
- * @typedef {import('./protocol.js').UploadedFile} UploadedFile
+ * @typedef {import('../wire/protocol.js').UploadedFile} UploadedFile
  * @typedef {import('./uploads.js').Uploads} Uploads
  * @typedef {import('@fastify/busboy').BusboyFileStream} FileStream
  */
@@ -26,7 +26,7 @@ export class Form {
 /**
  * The whole body of a request. Throws Refused (413) or CutOff.
  * @param {IncomingMessage} request
- * @param {Readonly<import('./limits.js').Limits>} limits
+ * @param {Readonly<import('../wire/limits.js').Limits>} limits
  */
 export async function readBody(request, limits) {
   const chunks = []
@@ -49,7 +49,7 @@ export async function readBody(request, limits) {
  * Read a multipart request, its files into `uploads`. Throws Refused, Malformed or CutOff; then nothing of it stays.
  * @param {IncomingMessage} request
  * @param {Uploads} uploads
- * @param {Readonly<import('./limits.js').Limits>} limits
+ * @param {Readonly<import('../wire/limits.js').Limits>} limits
  */
 export function readForm(request, uploads, limits) {
   return new FormReader(request, uploads, limits).read()
@@ -69,7 +69,7 @@ class FormReader {
   /**
    * @param {IncomingMessage} request
    * @param {Uploads} uploads
-   * @param {Readonly<import('./limits.js').Limits>} limits
+   * @param {Readonly<import('../wire/limits.js').Limits>} limits
    */
   constructor(request, uploads, limits) {
     this.#request = request
@@ -197,17 +197,17 @@ function tooManyFields() {
   return new Refused(413, 'too_many_fields', `At most ${MOST_FIELDS} fields can be sent.`)
 }
 
-/** @param {Readonly<import('./limits.js').Limits>} limits */
+/** @param {Readonly<import('../wire/limits.js').Limits>} limits */
 function tooLarge(limits) {
   return new Refused(413, 'too_large', `The limit for one answer is ${limits.submission} bytes.`)
 }
 
-/** @param {Readonly<import('./limits.js').Limits>} limits */
+/** @param {Readonly<import('../wire/limits.js').Limits>} limits */
 function fileTooLarge(limits) {
   return new Refused(413, 'file_too_large', `The limit for one file is ${limits.upload} bytes.`)
 }
 
-/** @param {Readonly<import('./limits.js').Limits>} limits */
+/** @param {Readonly<import('../wire/limits.js').Limits>} limits */
 function tooManyFiles(limits) {
   return new Refused(413, 'too_many_files', `At most ${limits.upload_files} files can be uploaded.`)
 }

@@ -8,8 +8,8 @@
 
 import { randomBytes } from 'node:crypto'
 
-import { Journal, JournalDamaged } from './journal.js'
-import { Malformed, check, integer, maybe, namesOf, text } from './protocol.js'
+import { Journal, JournalDamaged } from '../wire/journal.js'
+import { Malformed, check, integer, maybe, namesOf, text } from '../wire/protocol.js'
 
 /** A file larger than this starts afresh when nothing is held. */
 const COMPACT_ABOVE = 8 << 20
@@ -17,7 +17,7 @@ const COMPACT_ABOVE = 8 << 20
 /**
  * One packet that is held: its number, where it is and how long, and the uploads that it speaks of.
  * @typedef {{number: number, offset: number, bytes: number, files: string[]}} Held
- * @typedef {import('./protocol.js').Envelope} Envelope
+ * @typedef {import('../wire/protocol.js').Envelope} Envelope
  */
 
 /**
@@ -198,7 +198,7 @@ export class DiskOutbox extends Outbox {
     }
   }
 
-  /** @param {{line: Buffer, index: number}} record @param {import('./protocol.js').Shape} shape */
+  /** @param {{line: Buffer, index: number}} record @param {import('../wire/protocol.js').Shape} shape */
   #readRecord({ line, index }, shape) {
     try {
       return check(JSON.parse(line.toString()), shape, 'a record')

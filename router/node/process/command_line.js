@@ -5,17 +5,17 @@ import { isIPv4, isIPv6 } from 'node:net'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { LIMITS, overrideLimits } from './limits.js'
-import { isFrameAncestor, isPolicy } from './policy.js'
-import { FLAGS } from './router_args.js'
+import { LIMITS, overrideLimits } from '../wire/limits.js'
+import { isFrameAncestor, isPolicy } from '../door/policy.js'
+import { FLAGS } from '../wire/router_args.js'
 
 /**
- * @typedef {import('./router_args.js').Flag} Flag
- * @typedef {import('./router_args.js').RouterArgs} RouterArgs
+ * @typedef {import('../wire/router_args.js').Flag} Flag
+ * @typedef {import('../wire/router_args.js').RouterArgs} RouterArgs
  *
  * What a router is started with. `token` null makes it open to any launcher. Times in seconds.
  * @typedef {Omit<RouterArgs, 'limits' | 'port'> & {
- *   token: string | null, port: number, limits: Readonly<import('./limits.js').Limits>
+ *   token: string | null, port: number, limits: Readonly<import('../wire/limits.js').Limits>
  * }} Settings
  */
 

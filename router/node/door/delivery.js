@@ -14,7 +14,7 @@ export class Delivery {
   /**
    * A launcher that does not know acknowledgements has a packet once it is sent to it.
    * @param {import('./outbox.js').Outbox} outbox
-   * @param {import('./agents.js').Peer} peer
+   * @param {import('../board/agents.js').Peer} peer
    * @param {number} window
    * @param {boolean} acknowledges
    */

@@ -3,7 +3,7 @@
 
 import { ServerResponse } from 'node:http'
 
-import { Refused } from './protocol.js'
+import { Refused } from '../wire/protocol.js'
 
 /**
  * @typedef {import('node:http').IncomingMessage} IncomingMessage

@@ -7,7 +7,7 @@
 import { WebSocketServer } from 'ws'
 
 import { textFrame } from './frames.js'
-import { GOING_AWAY, MESSAGE_TOO_BIG, encodeFrame } from './protocol.js'
+import { GOING_AWAY, MESSAGE_TOO_BIG, encodeFrame } from '../wire/protocol.js'
 
 const ARRAY_OVERHEAD = 2
 /** Bytes in a peer's buffer from which it counts as behind. */
@@ -20,9 +20,9 @@ const LONGEST_REASON = 123
 /**
  * @typedef {import('ws').WebSocket} WebSocket
  * @typedef {import('node:net').Socket} Connection
- * @typedef {import('./limits.js').Limits} Limits
- * @typedef {import('./protocol.js').Packet} Packet
- * @typedef {import('./switchboard.js').Instant} Instant
+ * @typedef {import('../wire/limits.js').Limits} Limits
+ * @typedef {import('../wire/protocol.js').Packet} Packet
+ * @typedef {import('../board/switchboard.js').Instant} Instant
  * @typedef {(socket: Socket, packet: Packet, at: Instant) => void} Listener
  */
 

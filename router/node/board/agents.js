@@ -4,7 +4,7 @@
    was given out. A framed browser may withhold the cookie; then the agent's id, which cannot be guessed, is all that there is,
    but once an agent's cookie was seen, it is asked for from then on. */
 
-import { DISCONNECT, NONE, Refused, WORKING } from './protocol.js'
+import { DISCONNECT, NONE, Refused, WORKING } from '../wire/protocol.js'
 
 /**
  * A socket as the switchboard sees it.
@@ -54,7 +54,7 @@ export class Agents {
 
   /**
    * `submitted`: what agents handed in to a router before this one; taken out as they are made known.
-   * @param {Readonly<import('./limits.js').Limits>} limits
+   * @param {Readonly<import('../wire/limits.js').Limits>} limits
    * @param {Map<string, string>} submitted
    */
   constructor(limits, submitted) {

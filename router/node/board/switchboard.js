@@ -5,13 +5,13 @@
    with the Refused that it gets instead. */
 
 import { Agents } from './agents.js'
-import { away, finished, noAnswer } from './errors.js'
+import { away, finished, noAnswer } from '../wire/errors.js'
 import { LauncherLink, readHello } from './launcher_link.js'
 import { OPEN } from './lease.js'
-import { Counters } from './metrics.js'
+import { Counters } from '../door/metrics.js'
 import { Peers } from './peers.js'
-import * as wire from './protocol.js'
-import { Malformed, Refused, checkData, encode } from './protocol.js'
+import * as wire from '../wire/protocol.js'
+import { Malformed, Refused, checkData, encode } from '../wire/protocol.js'
 import { WaitingRequests } from './waiting.js'
 
 /** Seconds; what lies beyond is no time that a clock could show. */
@@ -25,7 +25,7 @@ const STOOD_STILL = 1
  * @typedef {import('./agents.js').Agent} Agent
  * @typedef {import('./agents.js').Peer} Peer
  * @typedef {import('./launcher_link.js').Hello} Hello
- * @typedef {import('./protocol.js').Packet} Packet
+ * @typedef {import('../wire/protocol.js').Packet} Packet
  * @typedef {import('./waiting.js').Waiting} Waiting
  * @typedef {(peer: Peer, packet: Packet, at: Instant) => void} Action
  */
@@ -63,7 +63,7 @@ export class Switchboard {
 
   /**
    * @param {string} runId
-   * @param {Readonly<import('./limits.js').Limits>} limits
+   * @param {Readonly<import('../wire/limits.js').Limits>} limits
    * @param {string | null} token
    * @param {import('./lease.js').Lease} lease
    * @param {(routerEpoch: string, number: number) => void} acknowledge

@@ -3,20 +3,20 @@
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 
-import { DataDirectory } from './data_directory.js'
+import { DataDirectory } from '../process/data_directory.js'
 import { Delivery } from './delivery.js'
-import { Malformed, Refused, restarting } from './errors.js'
+import { Malformed, Refused, restarting } from '../wire/errors.js'
 import { handOverHandshakes } from './handover.js'
-import { HandshakeRefused } from './launcher_link.js'
-import { Lease } from './lease.js'
-import { log } from './log.js'
+import { HandshakeRefused } from '../board/launcher_link.js'
+import { Lease } from '../board/lease.js'
+import { log } from '../process/log.js'
 import { DiskOutbox, MemoryOutbox } from './outbox.js'
 import { Pages } from './pages.js'
-import * as wire from './protocol.js'
-import { decodeFrame } from './protocol.js'
-import { Site } from './site.js'
+import * as wire from '../wire/protocol.js'
+import { decodeFrame } from '../wire/protocol.js'
+import { Site } from './routes.js'
 import { Sockets } from './sockets.js'
-import { Switchboard } from './switchboard.js'
+import { Switchboard } from '../board/switchboard.js'
 import { Uploads } from './uploads.js'
 
 /** Milliseconds. */
@@ -27,11 +27,11 @@ const STOP_PATIENCE = 300
 const ABOUT_THE_LEASE = new Set([wire.LEASE, wire.DRAIN, wire.BYE])
 
 /**
- * @typedef {import('./command_line.js').Settings} Settings
- * @typedef {import('./protocol.js').Packet} Packet
+ * @typedef {import('../process/command_line.js').Settings} Settings
+ * @typedef {import('../wire/protocol.js').Packet} Packet
  * @typedef {import('./sockets.js').Socket} Socket
- * @typedef {import('./supervision.js').Supervision} Supervision
- * @typedef {import('./switchboard.js').Instant} Instant
+ * @typedef {import('../process/lease_memory.js').Supervision} Supervision
+ * @typedef {import('../board/switchboard.js').Instant} Instant
  */
 
 /** One router. `start`, then wait for `over` or a signal, then `stop`. */

@@ -3,9 +3,9 @@
 import { setFlagsFromString } from 'node:v8'
 
 import { DataDirectoryError } from './data_directory.js'
-import { JournalDamaged } from './journal.js'
-import { Router } from './router.js'
-import { readSupervision } from './supervision.js'
+import { JournalDamaged } from '../wire/journal.js'
+import { Router } from '../door/server.js'
+import { readSupervision } from './lease_memory.js'
 
 /**
  * Serve until a signal or the end of the lease. Resolves with 0, or with 1 if it cannot start and has said why on stderr.

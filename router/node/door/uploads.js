@@ -7,8 +7,8 @@ import fs from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
 import path from 'node:path'
 
-import { syncDirectory } from './journal.js'
-import { Refused } from './errors.js'
+import { syncDirectory } from '../wire/journal.js'
+import { Refused } from '../wire/errors.js'
 
 const NAME = /^[0-9a-f]{32}(\.[a-z0-9]{1,8})?$/
 const EXTENSION = /^\.[a-z0-9]{1,8}$/

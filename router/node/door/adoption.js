@@ -2,7 +2,7 @@
 
 import net from 'node:net'
 
-import { Refused } from './errors.js'
+import { Refused } from '../wire/errors.js'
 
 const BACKLOG = 1024
 

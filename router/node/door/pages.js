@@ -3,10 +3,10 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 
-import { Malformed, Refused, storageFull } from './errors.js'
-import * as wire from './protocol.js'
-import { Envelope, encode } from './protocol.js'
-import { guarded, mergeFiles, readAgentRequest, readLog, readOnboarding, readSubmission } from './submissions.js'
+import { Malformed, Refused, storageFull } from '../wire/errors.js'
+import * as wire from '../wire/protocol.js'
+import { Envelope, encode } from '../wire/protocol.js'
+import { guarded, mergeFiles, readAgentRequest, readLog, readOnboarding, readSubmission } from './bodies.js'
 
 /** Bytes of a frame that the packet around the data may take. */
 const FRAME_ALLOWANCE = 4096
@@ -14,10 +14,10 @@ const FRAME_ALLOWANCE = 4096
 /**
  * @typedef {import('fastify').FastifyRequest} Request
  * @typedef {import('fastify').FastifyReply} Reply
- * @typedef {import('./agents.js').Agent} Agent
- * @typedef {import('./submissions.js').Submission} Submission
- * @typedef {import('./switchboard.js').Instant} Instant
- * @typedef {import('./waiting.js').Waiting} Waiting
+ * @typedef {import('../board/agents.js').Agent} Agent
+ * @typedef {import('./bodies.js').Submission} Submission
+ * @typedef {import('../board/switchboard.js').Instant} Instant
+ * @typedef {import('../board/waiting.js').Waiting} Waiting
  * @typedef {{kept: Promise<void>, isNew: boolean}} Taken what became of a submission
  */
 
@@ -35,7 +35,7 @@ export class Pages {
 
   /**
    * `guardFiles`: the launcher takes `files` in the data for files, so a worker's text of that name is renamed.
-   * @param {import('./switchboard.js').Switchboard} switchboard
+   * @param {import('../board/switchboard.js').Switchboard} switchboard
    * @param {import('./outbox.js').Outbox} outbox
    * @param {import('./uploads.js').Uploads} uploads
    * @param {() => Instant} clock

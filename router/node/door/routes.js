@@ -4,10 +4,10 @@ import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 
 import { Adoption } from './adoption.js'
-import { CutOff, Refused } from './errors.js'
+import { CutOff, Refused } from '../wire/errors.js'
 import { StaticFiles, sendFile } from './files.js'
 import { refuseHalfHandshake } from './handover.js'
-import { isSame } from './launcher_link.js'
+import { isSame } from '../board/launcher_link.js'
 import { render } from './metrics.js'
 import { EVERYWHERE, pageHeaders } from './policy.js'
 import { notAllowed, notFound, plainPage, refusalOf, refuseWhatIsNotHttp } from './refusals.js'
@@ -19,13 +19,13 @@ const BACKLOG = 1024
  * @typedef {import('fastify').FastifyRequest} Request
  * @typedef {import('fastify').FastifyReply} Reply
  * @typedef {object} Parts what there is of a router beside this
- * @property {import('./command_line.js').Settings} settings
- * @property {import('./switchboard.js').Switchboard} switchboard
+ * @property {import('../process/command_line.js').Settings} settings
+ * @property {import('../board/switchboard.js').Switchboard} switchboard
  * @property {import('./pages.js').Pages} pages
  * @property {import('./uploads.js').Uploads} uploads
  * @property {import('./sockets.js').Sockets} sockets
  * @property {import('./outbox.js').Outbox} outbox
- * @property {() => import('./switchboard.js').Instant} clock
+ * @property {() => import('../board/switchboard.js').Instant} clock
  */
 
 /** What is served by HTTP. `prepare`, then `listen`, then `close`. */

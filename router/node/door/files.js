@@ -6,7 +6,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** In this directory in a bundle, which holds one router; beside it in the repository and in an installed package. */
-const CLIENT = ['client/', '../client/'].map(place => fileURLToPath(new URL(place, import.meta.url))).find(existsSync)
+const CLIENT = ['../client/', '../../client/'].map(place => fileURLToPath(new URL(place, import.meta.url))).find(existsSync)
 
 /** @typedef {import('fastify').FastifyReply} Reply */
 

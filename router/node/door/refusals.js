@@ -2,8 +2,8 @@
 
 import { STATUS_CODES } from 'node:http'
 
-import { CutOff, Malformed, Refused } from './errors.js'
-import { log } from './log.js'
+import { CutOff, Malformed, Refused } from '../wire/errors.js'
+import { log } from '../process/log.js'
 
 /** The statuses of what is no HTTP, where it is not 400, by Node's codes. @type {Record<string, number>} */
 const STATUS_OF = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 }

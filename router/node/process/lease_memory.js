@@ -13,7 +13,7 @@ const LISTENER = 3
  * @property {(lease: LeaseState) => void} save
  * @property {(ready: {port: number}) => void} sayReady
  *
- * @typedef {import('./lease.js').LeaseState} LeaseState
+ * @typedef {import('../board/lease.js').LeaseState} LeaseState
  * @typedef {{lease?: LeaseState, ready?: {port: number}}} Word what a router tells the process above
  */
 

@@ -1,15 +1,15 @@
 /* What the bodies of pages' requests hold. Data that is only passed on stays the JSON text that it was. No state. */
 
 import { readBody, readForm } from './forms.js'
-import { fieldOf, fieldsOf, objectText } from './json_text.js'
-import { Malformed, check, decode, maybe, number, object, text } from './protocol.js'
+import { fieldOf, fieldsOf, objectText } from '../wire/json_text.js'
+import { Malformed, check, decode, maybe, number, object, text } from '../wire/protocol.js'
 
 /**
  * @typedef {import('node:http').IncomingMessage} IncomingMessage
  * @typedef {import('./forms.js').Form} Form
- * @typedef {import('./limits.js').Limits} Limits
- * @typedef {import('./protocol.js').Shape} Shape
- * @typedef {import('./protocol.js').UploadedFile} UploadedFile
+ * @typedef {import('../wire/limits.js').Limits} Limits
+ * @typedef {import('../wire/protocol.js').Shape} Shape
+ * @typedef {import('../wire/protocol.js').UploadedFile} UploadedFile
  */
 
 /**

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 
-import { syncDirectory } from './journal.js'
+import { syncDirectory } from '../wire/journal.js'
 import { log } from './log.js'
 
 const LOCK = 'router.lock'

@@ -2,7 +2,7 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-import { BAD_TOKEN, DISPLACED, checkData, integer, leaseSeconds, maybe, object, text } from './protocol.js'
+import { BAD_TOKEN, DISPLACED, checkData, integer, leaseSeconds, maybe, object, text } from '../wire/protocol.js'
 
 /**
  * The data of a launcher's first `alive`. A launcher that knows only Mephisto's packets says none of it.
@@ -23,7 +23,7 @@ const HELLO = {
 
 /**
  * What the sender of an `alive` says of itself. Throws Malformed.
- * @param {import('./protocol.js').Packet} packet
+ * @param {import('../wire/protocol.js').Packet} packet
  * @returns {Hello}
  */
 export function readHello(packet) {
@@ -61,7 +61,7 @@ export class LauncherLink {
 
   /**
    * @param {string | null} token
-   * @param {Readonly<import('./limits.js').Limits>} limits
+   * @param {Readonly<import('../wire/limits.js').Limits>} limits
    * @param {number} now
    */
   constructor(token, limits, now) {

@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto'
 
-import { WORKER_NAMES } from './peers.js'
+import { WORKER_NAMES } from '../board/peers.js'
 
 const HOST = /^(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?$/
 /** Seconds. */
@@ -15,7 +15,7 @@ export class Spreading {
   #switchboard
   #cookie
 
-  /** @param {import('./switchboard.js').Switchboard} switchboard */
+  /** @param {import('../board/switchboard.js').Switchboard} switchboard */
   constructor(switchboard) {
     this.#switchboard = switchboard
     this.#cookie = `falsework_${switchboard.runId}_visitor`

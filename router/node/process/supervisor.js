@@ -8,7 +8,7 @@ import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 
 import { log } from './log.js'
-import { handDown, sayOnStdout } from './supervision.js'
+import { handDown, sayOnStdout } from './lease_memory.js'
 
 /** Seconds before a router is started again, doubled each time that it dies. */
 const FIRST_WAIT = 0.1
@@ -28,7 +28,7 @@ export class Supervisor {
   #command
   #listener
   #patience
-  /** @type {import('./supervision.js').LeaseState | undefined} */
+  /** @type {import('./lease_memory.js').LeaseState | undefined} */
   #lease
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #router
@@ -80,7 +80,7 @@ export class Supervisor {
     const router = this.#start()
     let isReady = false
     router.on('message', message => {
-      const { ready, lease } = /** @type {import('./supervision.js').Word} */ (message)
+      const { ready, lease } = /** @type {import('./lease_memory.js').Word} */ (message)
       this.#lease = lease ?? this.#lease
       if (!ready) return
       isReady = true
