@@ -1,9 +1,9 @@
 /* The router as a program: `node server.js` is one router on its own. Says `{"ready": {"port": N}}` on stdout, and logs on
-   stderr. The server itself, fastify and ws, is put together in router.js. */
+   stderr. The server itself, fastify and ws, is put together in door/server.js. */
 
 import { readSettings } from './process/command_line.js'
-import { CannotListen, openListener } from './process/listening.js'
 import { isSupervised } from './process/lease_memory.js'
+import { CannotListen, openListener } from './process/listening.js'
 
 /**
  * Serve until a signal or the end of the lease. Exits 0, 1 if it cannot start (one line on stderr says why), or 2 for wrong
@@ -20,7 +20,7 @@ async function main() {
   process.exit(await serve(settings))
 }
 
-/** @param {import('./process/command_line.js').Settings} settings */
+/** @param {import('./process/settings.js').Settings} settings */
 async function listenerOf({ host, port }) {
   try {
     return await openListener(host, port)

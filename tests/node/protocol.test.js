@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { LIMITS, overrideLimits } from '../../router/node/wire/limits.js'
-import { Envelope, Malformed, decodeFrame, encode, encodeFrame } from '../../router/node/wire/protocol.js'
+import { Malformed } from '../../router/node/wire/errors.js'
+import { Envelope, LIMITS, decodeFrame, encode, encodeFrame, overrideLimits } from '../../router/node/wire/protocol.js'
 
 const decodeText = (/** @type {string} */ text) => decodeFrame(Buffer.from(text))
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { CutOff, Malformed, Refused } from '../../router/node/wire/errors.js'
-import { Counters } from '../../router/node/door/metrics.js'
-import { refusalOf, refuseWhatIsNotHttp } from '../../router/node/door/refusals.js'
+import { Counters } from '../../router/node/board/counters.js'
+import { CutOff, refusalOf, refuseWhatIsNotHttp } from '../../router/node/door/refusals.js'
+import { refusals } from '../../router/node/wire/agreed.js'
+import { Malformed, Refused } from '../../router/node/wire/errors.js'
 
 /** A connection that keeps what is written to it. @param {boolean} writable */
 function connection(writable) {
@@ -40,7 +41,7 @@ test('nothing is written to who has gone', () => {
 })
 
 test('each error has its status, and no page is told of a defect', () => {
-  assert.equal(refusalOf(new Refused(409, 'taken', 'Taken.')).status, 409)
+  assert.equal(refusalOf(new Refused(refusals.already_taken)).status, 409)
   assert.deepEqual([refusalOf(new Malformed('what?')).status, refusalOf(new CutOff()).error], [400, 'cut_off'])
   assert.equal(refusalOf(Object.assign(new Error('no'), { statusCode: 415 })).status, 415)
 })

@@ -4,7 +4,9 @@
    was given out. A framed browser may withhold the cookie; then the agent's id, which cannot be guessed, is all that there is,
    but once an agent's cookie was seen, it is asked for from then on. */
 
-import { DISCONNECT, NONE, Refused, WORKING } from '../wire/protocol.js'
+import { refusals } from '../wire/agreed.js'
+import { Refused } from '../wire/errors.js'
+import { DISCONNECT, NONE, WORKING } from '../wire/protocol.js'
 
 /**
  * A socket as the switchboard sees it.
@@ -54,8 +56,7 @@ export class Agents {
 
   /**
    * `submitted`: what agents handed in to a router before this one; taken out as they are made known.
-   * @param {Readonly<import('../wire/limits.js').Limits>} limits
-   * @param {Map<string, string>} submitted
+   * @param {Readonly<import('../wire/protocol.js').Limits>} limits @param {Map<string, string>} submitted
    */
   constructor(limits, submitted) {
     this.#limits = limits
@@ -70,18 +71,12 @@ export class Agents {
     return this.#agents.values()
   }
 
-  /**
-   * The agent, or undefined. Asking creates nothing.
-   * @param {string | null} agentId
-   */
+  /** The agent, or undefined. Asking creates nothing. @param {string | null} agentId */
   get(agentId) {
     return agentId === null ? undefined : this.#agents.get(agentId)
   }
 
-  /**
-   * The agent, new if need be. Only on the launcher's word.
-   * @param {string} agentId
-   */
+  /** The agent, new if need be. Only on the launcher's word. @param {string} agentId */
   makeKnown(agentId) {
     return this.#agents.get(agentId) ?? this.#makeNew(agentId)
   }
@@ -95,11 +90,7 @@ export class Agents {
     return agent
   }
 
-  /**
-   * The launcher's word on an agent.
-   * @param {Agent} agent
-   * @param {string} status
-   */
+  /** The launcher's word on an agent. @param {Agent} agent @param {string} status */
   setStatus(agent, status) {
     agent.status = status
     this.#atWork.add(agent)
@@ -107,8 +98,7 @@ export class Agents {
 
   /**
    * Give an agent out to the browser that asked for it; it is the owner from now on.
-   * @param {string} agentId
-   * @param {string} session
+   * @param {string} agentId @param {string} session
    */
   giveTo(agentId, session) {
     const agent = this.makeKnown(agentId)
@@ -117,10 +107,7 @@ export class Agents {
     return agent
   }
 
-  /**
-   * Whether an agent was given out under this session cookie.
-   * @param {string} session
-   */
+  /** Whether an agent was given out under this session cookie. @param {string} session */
   hasSession(session) {
     for (const agent of this) if (agent.session === session) return true
     return false
@@ -128,27 +115,23 @@ export class Agents {
 
   /**
    * The agent that a page names, if it may speak for it. Throws Refused: 404 unknown, 403 somebody else's.
-   * @param {string | null} agentId
-   * @param {string | null} session
+   * @param {string | null} agentId @param {string | null} session
    */
   authorise(agentId, session) {
     const agent = this.get(agentId)
-    if (!agent) throw new Refused(404, 'unknown_agent', 'This page is not signed in to the task. Please reload it.')
-    if (session === null) {
-      if (agent.sessionProven) throw notYours()
-    } else if (agent.session === null || agent.session === session) {
+    if (!agent) throw new Refused(refusals.not_signed_in)
+    const isOwner = session === null ? !agent.sessionProven : agent.session === null || agent.session === session
+    if (!isOwner) throw new Refused(refusals.not_your_agent)
+    if (session !== null) {
       agent.session = session
       agent.sessionProven = true
-    } else {
-      throw notYours()
     }
     return agent
   }
 
   /**
    * Let a socket speak for an agent; returns the oldest one where it had too many.
-   * @param {Agent} agent
-   * @param {Peer} peer
+   * @param {Agent} agent @param {Peer} peer
    */
   attach(agent, peer) {
     agent.peers = [...agent.peers, peer] // pushing would set room for sixteen more aside
@@ -158,37 +141,25 @@ export class Agents {
     return agent.peers.length > this.#limits.sockets_per_agent ? agent.peers.shift() : undefined
   }
 
-  /**
-   * A socket is gone.
-   * @param {Peer} peer
-   */
+  /** A socket is gone. @param {Peer} peer */
   detach(peer) {
     for (const agent of this.#byPeer.get(peer) ?? []) agent.peers = agent.peers.filter(other => other !== peer)
     this.#byPeer.delete(peer)
   }
 
-  /**
-   * Drop what is known of an agent.
-   * @param {Agent} agent
-   */
+  /** Drop what is known of an agent. @param {Agent} agent */
   forget(agent) {
     this.#agents.delete(agent.agentId)
     this.#atWork.delete(agent)
   }
 
-  /**
-   * Take back a `forget`: it is known as before, but for sockets that have gone since.
-   * @param {Agent} agent
-   */
+  /** Take back a `forget`: it is known as before, but for sockets that have gone since. @param {Agent} agent */
   restore(agent) {
     if (!this.#agents.has(agent.agentId)) this.#agents.set(agent.agentId, agent)
     this.#atWork.add(agent)
   }
 
-  /**
-   * Mark the working agents whose pages were not heard for too long as disconnected; returns them.
-   * @param {number} now
-   */
+  /** Mark the working agents whose pages were not heard for too long as disconnected; returns them. @param {number} now */
   fallSilent(now) {
     for (const agent of this.#atWork) if (!agent.isWorking) this.#atWork.delete(agent)
     const silent = [...this.#atWork].filter(agent => now - agent.heard > this.#limits.silence)
@@ -196,10 +167,7 @@ export class Agents {
     return silent
   }
 
-  /**
-   * The router itself stood still (a suspended machine): that silence was nobody's.
-   * @param {number} pause
-   */
+  /** The router itself stood still (a suspended machine): that silence was nobody's. @param {number} pause */
   excuse(pause) {
     for (const agent of this.#atWork) agent.heard += pause
   }
@@ -208,8 +176,4 @@ export class Agents {
   statuses() {
     return Array.from(this, agent => [agent.agentId, agent.status])
   }
-}
-
-function notYours() {
-  return new Refused(403, 'not_your_agent', 'This work belongs to another browser.')
 }

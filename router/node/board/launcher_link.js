@@ -2,16 +2,14 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-import { BAD_TOKEN, DISPLACED, checkData, integer, leaseSeconds, maybe, object, text } from '../wire/protocol.js'
+import { closings, filled } from '../wire/agreed.js'
+import { checkData, integer, leaseSeconds, maybe, object, optional, text } from '../wire/protocol.js'
 
 /**
  * The data of a launcher's first `alive`. A launcher that knows only Mephisto's packets says none of it.
  * @typedef {{token: string | null, protocol: number, epoch: number, acked: [string, number][], lease: number | null}} Hello
  * @typedef {import('./agents.js').Peer} Peer
  */
-
-/** @param {(value: unknown) => boolean} kind */
-const optional = kind => (/** @type {unknown} */ value) => value === undefined || kind(value)
 
 const HELLO = {
   token: maybe(text),
@@ -23,8 +21,7 @@ const HELLO = {
 
 /**
  * What the sender of an `alive` says of itself. Throws Malformed.
- * @param {import('../wire/protocol.js').Packet} packet
- * @returns {Hello}
+ * @param {import('../wire/protocol.js').Packet} packet @returns {Hello}
  */
 export function readHello(packet) {
   const { token = null, protocol = 0, epoch = 0, acked = {}, lease = null } = checkData(packet, HELLO)
@@ -34,11 +31,10 @@ export function readHello(packet) {
 /** A launcher that is not let in; the close code and the reason. */
 export class HandshakeRefused extends Error {
   /**
-   * @param {number} code
-   * @param {string} reason
+   * @param {import('../wire/agreed.js').Closing} closing @param {Record<string, unknown>} [facts] that its reason speaks of
    */
-  constructor(code, reason) {
-    super(reason)
+  constructor({ code, reason }, facts = {}) {
+    super(filled(reason, facts))
     this.code = code
   }
 }
@@ -59,11 +55,7 @@ export class LauncherLink {
   /** Packets that were given up because the launcher was away for too long. */
   dropped = 0
 
-  /**
-   * @param {string | null} token
-   * @param {Readonly<import('../wire/limits.js').Limits>} limits
-   * @param {number} now
-   */
+  /** @param {string | null} token @param {Readonly<import('../wire/protocol.js').Limits>} limits @param {number} now */
   constructor(token, limits, now) {
     this.#token = token
     this.#limits = limits
@@ -72,28 +64,29 @@ export class LauncherLink {
     this.left = now
   }
 
-  /**
-   * Throws HandshakeRefused unless this launcher may attach now.
-   * @param {Hello} hello
-   */
+  /** Throws HandshakeRefused unless this launcher may attach now. @param {Hello} hello */
   check(hello) {
-    if (this.#token !== null && !isSame(this.#token, hello.token ?? '')) {
-      throw new HandshakeRefused(BAD_TOKEN, "the token is wrong: only this run's launcher may attach")
-    }
+    if (!this.knows(hello.token ?? '')) throw new HandshakeRefused(closings.bad_token)
     if (hello.protocol === 0) return
     if (hello.epoch < this.epoch || (this.peer && hello.epoch === this.epoch)) {
-      throw new HandshakeRefused(DISPLACED, `a launcher of epoch ${this.epoch} is here; ${hello.epoch} is not newer`)
+      throw new HandshakeRefused(closings.not_newer, { epoch: this.epoch, said: hello.epoch })
     }
   }
 
   /**
+   * Whether whoever says this is this run's launcher, in constant time. An open router believes anybody.
+   * @param {string | Buffer} said
+   */
+  knows(said) {
+    return this.#token === null || timingSafeEqual(digest(this.#token), digest(said))
+  }
+
+  /**
    * Make this the launcher. The one before it, if still there, is closed.
-   * @param {Peer} peer
-   * @param {Hello} hello
-   * @param {number} now
+   * @param {Peer} peer @param {Hello} hello @param {number} now
    */
   attach(peer, hello, now) {
-    this.peer?.close(DISPLACED, 'a newer launcher took over')
+    this.peer?.close(closings.displaced.code, closings.displaced.reason)
     this.peer = peer
     this.protocol = hello.protocol
     this.epoch = Math.max(this.epoch, hello.epoch)
@@ -102,19 +95,13 @@ export class LauncherLink {
     peer.batches = hello.protocol >= 1
   }
 
-  /**
-   * The launcher's socket is gone.
-   * @param {number} now
-   */
+  /** The launcher's socket is gone. @param {number} now */
   detach(now) {
     this.peer = null
     this.left = now
   }
 
-  /**
-   * To the launcher, or kept for the next one; when too much is kept the oldest go, counted.
-   * @param {string} packet
-   */
+  /** To the launcher, or kept for the next one; when too much is kept the oldest go, counted. @param {string} packet */
   send(packet) {
     if (this.peer) this.peer.send(packet)
     else this.#keep(Buffer.from(packet))
@@ -128,10 +115,7 @@ export class LauncherLink {
     for (const packet of backlog) this.send(packet.toString())
   }
 
-  /**
-   * Seconds without an attached launcher; 0 while there is one.
-   * @param {number} now
-   */
+  /** Seconds without an attached launcher; 0 while there is one. @param {number} now */
   awayFor(now) {
     return this.peer ? 0 : now - this.left
   }
@@ -146,15 +130,6 @@ export class LauncherLink {
       this.dropped += 1
     }
   }
-}
-
-/**
- * Whether what was said is the secret. Takes the same time wherever they differ.
- * @param {string} secret
- * @param {string | Buffer} said
- */
-export function isSame(secret, said) {
-  return timingSafeEqual(digest(secret), digest(said))
 }
 
 /** @param {string | Buffer} content */

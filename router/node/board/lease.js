@@ -36,9 +36,7 @@ export class Lease {
 
   /**
    * `lifetimeLeft` is what is left of the time that the server may exist, `before` what a router before it knew.
-   * @param {number} seconds
-   * @param {number} grace
-   * @param {number} now
+   * @param {number} seconds @param {number} grace @param {number} now
    * @param {{idleTimeout?: number, lifetimeLeft?: number, before?: LeaseState}} [more]
    */
   constructor(seconds, grace, now, { idleTimeout = Infinity, lifetimeLeft = Infinity, before } = {}) {
@@ -58,11 +56,7 @@ export class Lease {
     return { heard: this.heard, seconds: this.seconds, worked: this.worked, asked: this.#asked }
   }
 
-  /**
-   * The launcher was heard; `seconds` sets a new length.
-   * @param {number} now
-   * @param {number | null} [seconds]
-   */
+  /** The launcher was heard; `seconds` sets a new length. @param {number} now @param {number | null} [seconds] */
   renew(now, seconds) {
     this.heard = now
     if (seconds != null) this.seconds = seconds
@@ -88,19 +82,12 @@ export class Lease {
     return this.#asked === CLOSED
   }
 
-  /**
-   * Seconds until the server is as old as it may get; Infinity if it may get as old as it likes.
-   * @param {number} now
-   */
+  /** Seconds until the server is as old as it may get; Infinity if it may get as old as it likes. @param {number} now */
   lifetimeLeft(now) {
     return Math.max(0, this.#expires - now)
   }
 
-  /**
-   * Whether new workers are let in.
-   * @param {number} now
-   * @returns {Admission}
-   */
+  /** Whether new workers are let in. @param {number} now @returns {Admission} */
   admission(now) {
     if (this.#asked === CLOSED) return CLOSED
     if (now > this.#expires) return EXPIRED
@@ -113,9 +100,7 @@ export class Lease {
    * Whether the server should end itself, holding `held` packets that nobody has collected.
    *
    * At a limit of its own, a launcher that is attached comes first: it keeps the same limits.
-   * @param {number} now
-   * @param {number} held
-   * @param {boolean} isAttended
+   * @param {number} now @param {number} held @param {boolean} isAttended
    */
   isOver(now, held, isAttended) {
     if (this.isClosed && held === 0) return true

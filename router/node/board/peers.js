@@ -5,18 +5,12 @@
 
 import { createHash } from 'node:crypto'
 
-/** The parameters of a link that say who opens it, as crowd sites and links of one's own call them. */
-export const WORKER_NAMES = ['worker_id', 'workerId', 'participant_id']
-
 /** The routers of a run, by number: on which port each one listens. `own` is the number of this one. */
 export class Peers {
   #own
   #ports
 
-  /**
-   * @param {string} [own]
-   * @param {Map<string, number>} [ports]
-   */
+  /** @param {string} [own] @param {Map<string, number>} [ports] */
   constructor(own = '', ports = new Map()) {
     this.#own = own
     this.#ports = ports

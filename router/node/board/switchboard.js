@@ -4,18 +4,17 @@
    `awaitOnboarding`). An HTTP request that the launcher must answer waits here until `settle` is called with the answer or
    with the Refused that it gets instead. */
 
+import { bounds, malformed, pages, refusals } from '../wire/agreed.js'
+import { Malformed, Refused } from '../wire/errors.js'
+import * as wire from '../wire/protocol.js'
+import { checkData, encode } from '../wire/protocol.js'
 import { Agents } from './agents.js'
-import { away, finished, noAnswer } from '../wire/errors.js'
+import { Counters } from './counters.js'
 import { LauncherLink, readHello } from './launcher_link.js'
 import { OPEN } from './lease.js'
-import { Counters } from '../door/metrics.js'
 import { Peers } from './peers.js'
-import * as wire from '../wire/protocol.js'
-import { Malformed, Refused, checkData, encode } from '../wire/protocol.js'
 import { WaitingRequests } from './waiting.js'
 
-/** Seconds; what lies beyond is no time that a clock could show. */
-const FARTHEST_TIMESTAMP = 1e12
 /** Seconds between two ticks from which the router itself was held up, however short a silence is allowed. */
 const STOOD_STILL = 1
 
@@ -36,8 +35,6 @@ export class Switchboard {
   #lastTick
   counters = new Counters()
   peers = new Peers()
-  /** Ports of routers that are gone, where this one listens in their place. @type {number[]} */
-  adopted = []
 
   /** @type {Map<string, Action>} */
   #fromPage = new Map([
@@ -62,11 +59,8 @@ export class Switchboard {
   ])
 
   /**
-   * @param {string} runId
-   * @param {Readonly<import('../wire/limits.js').Limits>} limits
-   * @param {string | null} token
-   * @param {import('./lease.js').Lease} lease
-   * @param {(routerEpoch: string, number: number) => void} acknowledge
+   * @param {string} runId @param {Readonly<import('../wire/protocol.js').Limits>} limits @param {string | null} token
+   * @param {import('./lease.js').Lease} lease @param {(routerEpoch: string, number: number) => void} acknowledge
    * @param {Map<string, string>} submitted by agent, what was handed in to a router before this one
    */
   constructor(runId, limits, token, lease, acknowledge, submitted) {
@@ -143,10 +137,7 @@ export class Switchboard {
 
   // What pages ask by HTTP
 
-  /**
-   * A page asks for an agent. Throws Refused where no worker is admitted.
-   * @param {Waiting} waiting @param {Instant} at
-   */
+  /** A page asks for an agent. Throws Refused where no worker is admitted. @param {Waiting} waiting @param {Instant} at */
   register(waiting, at) {
     if (waiting.packet !== null) this.#checkSize(waiting.packet)
     this.checkAdmission(at, waiting.session)
@@ -185,7 +176,7 @@ export class Switchboard {
    * @param {string} agentId @param {string} data JSON @param {number | null} clientTimestamp @param {Instant} at
    */
   logError(agentId, data, clientTimestamp, at) {
-    if (data.includes('version-mismatch')) {
+    if (data.includes(pages.version_mismatch)) {
       this.counters.add('version_mismatches')
       if (this.counters.get('version_mismatches') > 1) return
     }
@@ -199,14 +190,14 @@ export class Switchboard {
   checkAdmission(at, session = null) {
     this.checkOpen()
     if (this.lease.admission(at.now) !== OPEN && (session === null || !this.agents.hasSession(session))) {
-      throw new Refused(503, 'closed', 'This task takes no new workers at the moment.', 60)
+      throw new Refused(refusals.closed)
     }
-    if (this.launcherIsAway(at)) throw away()
+    if (this.launcherIsAway(at)) throw new Refused(refusals.launcher_away)
   }
 
   /** Throw Refused if the launcher left for good: nobody would ever fetch what is handed in now. */
   checkOpen() {
-    if (this.lease.isClosed) throw finished()
+    if (this.lease.isClosed) throw new Refused(refusals.finished)
   }
 
   /** Answer the launcher's `bye`: it has everything that was handed in. */
@@ -228,7 +219,7 @@ export class Switchboard {
     if (agent.submissionId === submissionId) return null
     this.checkOpen()
     if (agent.submissionId !== null || wire.TAKEN.has(agent.status)) {
-      throw new Refused(409, 'already_taken', 'Your work on this was already handed in, and is safe.')
+      throw new Refused(refusals.already_taken)
     }
     return agent
   }
@@ -250,8 +241,9 @@ export class Switchboard {
   /** @param {Instant} at */
   #expireWaiting(at) {
     const { away_deadline, request_deadline } = this.limits
-    if (this.launcherIsAway(at)) this.waiting.settleAll(away, waiting => at.now - waiting.since > away_deadline)
-    this.waiting.settleAll(noAnswer, waiting => at.now - waiting.since > request_deadline)
+    const waits = (/** @type {number} */ deadline) => (/** @type {Waiting} */ { since }) => at.now - since > deadline
+    if (this.launcherIsAway(at)) this.waiting.refuseAll(refusals.launcher_away, waits(away_deadline))
+    this.waiting.refuseAll(refusals.no_answer, waits(request_deadline))
   }
 
   // From pages
@@ -267,9 +259,7 @@ export class Switchboard {
   #pageHeartbeat(peer, packet, at) {
     const agent = this.#speaker(peer, packet, at)
     const said = packet.client_timestamp ?? at.wall
-    if (Math.abs(said) > FARTHEST_TIMESTAMP) {
-      throw new Malformed(`${said} is no client_timestamp: seconds since 1970 are expected`)
-    }
+    if (Math.abs(said) > bounds.timestamp) throw new Malformed(malformed.timestamp, { said })
     const lastHeard = Math.trunc((said - (at.now - this.link.heard)) * 1000)
     peer.send(say(wire.HEARTBEAT, agent.agentId, { last_mephisto_ping: lastHeard, status: agent.status }, at))
   }
@@ -277,9 +267,7 @@ export class Switchboard {
   /** @param {Peer} peer @param {Packet} packet @param {Instant} at */
   #pageAlive(peer, packet, at) {
     if (packet.subject_id === null) return // a race in mephisto-task: the next heartbeat says whose page it is
-    if (packet.subject_id === wire.LAUNCHER_SUBJECT) {
-      throw new Refused(403, 'not_the_launcher', "Only this run's launcher may say that it is the launcher.")
-    }
+    if (packet.subject_id === wire.LAUNCHER_SUBJECT) throw new Refused(refusals.not_the_launcher)
     peer.batches = readHello(packet).protocol >= 1
     const agent = this.#speaker(peer, packet, at, false)
     peer.send(statusPacket(agent, at))
@@ -305,7 +293,7 @@ export class Switchboard {
   /** @param {Peer} _ @param {Packet} packet @param {Instant} at */
   #launcherUpdate(_, packet, at) {
     const agent = this.agents.get(packet.subject_id)
-    if (!agent) throw new Refused(404, 'unknown_agent', `no agent '${packet.subject_id}' is known here`)
+    if (!agent) throw new Refused(refusals.unknown_agent, { agent_id: packet.subject_id })
     const { client_timestamp: clientTimestamp, server_timestamp: serverTimestamp } = packet
     const times = { clientTimestamp, serverTimestamp, wall: at.wall }
     this.#deliver(agent, encode(packet.packet_type, agent.agentId, packet.data, times))
@@ -315,7 +303,7 @@ export class Switchboard {
   #launcherStatus(_, packet, at) {
     const { status } = checkData(packet, { status: wire.text })
     if (!wire.STATUSES.has(status)) {
-      throw new Malformed(`'${status}' is no status; the statuses are ${[...wire.STATUSES].sort().join(', ')}`)
+      throw new Malformed(malformed.status, { status, statuses: [...wire.STATUSES].sort().join(', ') })
     }
     const agent = this.agents.makeKnown(agentIdOf(packet.subject_id))
     this.agents.setStatus(agent, status)
@@ -358,14 +346,13 @@ export class Switchboard {
 
   #launcherBye() {
     this.lease.end()
-    this.waiting.settleAll(finished)
+    this.waiting.refuseAll(refusals.finished)
   }
 
   /** @param {Peer} _ @param {Packet} packet */
   #launcherPeers(_, packet) {
-    const { own, ports, adopted } = checkData(packet, { own: wire.text, ports: arePorts, adopted: isListOfPorts })
+    const { own, ports } = checkData(packet, { own: wire.text, ports: arePorts })
     this.peers = new Peers(own, new Map(Object.entries(ports)))
-    this.adopted = adopted ?? []
   }
 
   /** Mephisto's launcher says `alive` twice on the first connection of its process: it knows of no request yet. */
@@ -384,16 +371,15 @@ export class Switchboard {
       this.counters.add(packet.packet_type)
     } catch (error) {
       if (error instanceof Refused) this.refuse(peer, packet.subject_id, error)
-      else if (error instanceof Malformed) {
-        this.refuse(peer, packet.subject_id, new Refused(400, 'malformed', error.message))
-      } else throw error
+      else if (error instanceof Malformed) this.refuse(peer, packet.subject_id, Refused.of(error))
+      else throw error
     }
   }
 
   /** @param {Packet} packet */
   #unknown(packet) {
     this.counters.add('packets_unknown')
-    return new Refused(400, 'unknown_packet', `'${packet.packet_type}' may not be said here`)
+    return new Refused(refusals.unknown_packet, packet)
   }
 
   /**
@@ -416,8 +402,7 @@ export class Switchboard {
 
   /** @param {string} packet */
   #checkSize(packet) {
-    if (this.#fits(packet)) return
-    throw new Refused(413, 'too_large', `The limit for one packet is ${this.limits.frame} bytes.`)
+    if (!this.#fits(packet)) throw new Refused(refusals.packet_too_large, { limit: this.limits.frame })
   }
 
   /** @param {string} packet */
@@ -455,8 +440,6 @@ export class Switchboard {
 
 /** By the number of the router that listens there. @param {unknown} said */
 const arePorts = said => wire.object(said) && Object.values(/** @type {object} */ (said)).every(wire.port)
-/** @param {unknown} said */
-const isListOfPorts = said => said === undefined || (Array.isArray(said) && said.every(wire.port))
 
 /** A packet of the router's own. @param {string} type @param {string} subject @param {object} data @param {Instant} at */
 function say(type, subject, data, at) {
@@ -465,14 +448,14 @@ function say(type, subject, data, at) {
 
 /** @param {Packet} packet */
 function subjectOf(packet) {
-  if (packet.subject_id === null) throw new Malformed(`${packet.packet_type} needs a subject_id`)
+  if (packet.subject_id === null) throw new Malformed(malformed.no_subject, packet)
   return packet.subject_id
 }
 
 /** @param {string | null} said */
 function agentIdOf(said) {
   if (said !== null && said.length <= wire.LONGEST_ID) return said
-  throw new Malformed(`an agent has an id, of ${wire.LONGEST_ID} characters at the most`)
+  throw new Malformed(malformed.agent_id, { limit: wire.LONGEST_ID })
 }
 
 /** @param {Agent} agent @param {Instant} at */

@@ -1,6 +1,7 @@
 /* Pages' requests that the launcher must answer, held open until it does. No I/O, no clock. */
 
-import { Refused } from '../wire/protocol.js'
+import { refusals } from '../wire/agreed.js'
+import { Refused } from '../wire/errors.js'
 
 /**
  * One such request.
@@ -21,8 +22,7 @@ export class WaitingRequests {
   #requests = new Map()
 
   /**
-   * @param {Readonly<import('../wire/limits.js').Limits>} limits
-   * @param {import('./launcher_link.js').LauncherLink} link
+   * @param {Readonly<import('../wire/protocol.js').Limits>} limits @param {import('./launcher_link.js').LauncherLink} link
    */
   constructor(limits, link) {
     this.#limits = limits
@@ -33,21 +33,13 @@ export class WaitingRequests {
     return this.#requests.size
   }
 
-  /**
-   * Throws Refused where too many wait already.
-   * @param {Waiting} waiting
-   */
+  /** Throws Refused where too many wait already. @param {Waiting} waiting */
   add(waiting) {
-    if (this.size >= this.#limits.waiting) {
-      throw new Refused(503, 'too_busy', 'Too many people are waiting at the moment. Please try again.', 10)
-    }
+    if (this.size >= this.#limits.waiting) throw new Refused(refusals.too_busy)
     this.#requests.set(waiting.requestId, waiting)
   }
 
-  /**
-   * The request of that id, which waits no longer; undefined if it did not wait.
-   * @param {string} requestId
-   */
+  /** The request of that id, which waits no longer; undefined if it did not wait. @param {string} requestId */
   take(requestId) {
     const waiting = this.#requests.get(requestId)
     this.#requests.delete(requestId)
@@ -55,22 +47,18 @@ export class WaitingRequests {
   }
 
   /**
-   * Settle those that are meant, all by default.
-   * @param {() => Refused} refuse
-   * @param {(waiting: Waiting) => boolean} [isMeant]
+   * Refuse those that are meant, all by default.
+   * @param {import('../wire/agreed.js').Refusal} refusal @param {(waiting: Waiting) => boolean} [isMeant]
    */
-  settleAll(refuse, isMeant = () => true) {
+  refuseAll(refusal, isMeant = () => true) {
     for (const [requestId, waiting] of this.#requests) {
       if (!isMeant(waiting)) continue
       this.#requests.delete(requestId)
-      waiting.settle(refuse())
+      waiting.settle(new Refused(refusal))
     }
   }
 
-  /**
-   * Say it to the launcher, if there is one.
-   * @param {Waiting} waiting
-   */
+  /** Say it to the launcher, if there is one. @param {Waiting} waiting */
   offer(waiting) {
     if (!this.#link.peer || waiting.packet === null) return
     waiting.sentOn = this.#link.connection

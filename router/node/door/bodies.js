@@ -1,13 +1,15 @@
-/* What the bodies of pages' requests hold. Data that is only passed on stays the JSON text that it was. No state. */
+/* The bodies of pages' requests, read up to their limits. Data that is only passed on stays the JSON text that it was. */
 
-import { readBody, readForm } from './forms.js'
+import { filled, malformed, pages, refusals } from '../wire/agreed.js'
+import { Malformed, Refused } from '../wire/errors.js'
 import { fieldOf, fieldsOf, objectText } from '../wire/json_text.js'
-import { Malformed, check, decode, maybe, number, object, text } from '../wire/protocol.js'
+import { check, decode, maybe, number, object, text } from '../wire/protocol.js'
+import { CutOff } from './refusals.js'
 
 /**
  * @typedef {import('node:http').IncomingMessage} IncomingMessage
- * @typedef {import('./forms.js').Form} Form
- * @typedef {import('../wire/limits.js').Limits} Limits
+ * @typedef {import('./uploads.js').Form} Form
+ * @typedef {import('../wire/protocol.js').Limits} Limits
  * @typedef {import('../wire/protocol.js').Shape} Shape
  * @typedef {import('../wire/protocol.js').UploadedFile} UploadedFile
  */
@@ -28,15 +30,15 @@ const LEFT_OUT = { final_data: 'null', metadata: '{}', error_data: '{}' }
 
 /** @param {IncomingMessage} request @param {Readonly<Limits>} limits */
 export async function readAgentRequest(request, limits) {
-  const { said, json } = await readObject(request, limits, AGENT_REQUEST, 'provider_data, client_timestamp')
+  const { said, json } = await readObject(request, limits, AGENT_REQUEST, malformed.agent_request)
   return { providerData: fieldOf(json, 'provider_data') ?? '{}', clientTimestamp: said.client_timestamp ?? null }
 }
 
 /** @param {IncomingMessage} request @param {Readonly<Limits>} limits */
 export async function readOnboarding(request, limits) {
-  const expected = 'provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp'
-  const { said, json } = await readObject(request, limits, ONBOARDING, expected)
-  const { USED_AGENT_ID: agentId } = check(said.provider_data, ONBOARDING_OF, `a JSON object with ${expected}`)
+  const fields = malformed.onboarding
+  const { said, json } = await readObject(request, limits, ONBOARDING, fields)
+  const { USED_AGENT_ID: agentId } = check(said.provider_data, ONBOARDING_OF, filled(malformed.json_object, { fields }))
   const onboardingData = fieldOf(fieldOf(json, 'provider_data') ?? '', 'onboarding_data') ?? '{}'
   return { agentId, onboardingData, clientTimestamp: said.client_timestamp ?? null }
 }
@@ -48,16 +50,13 @@ export function readLog(request, limits) {
 
 /**
  * As JSON or as a form. In a form the first of `fields` that is there holds the data, in JSON the last one does.
- * @param {IncomingMessage} request
- * @param {import('./uploads.js').Uploads} uploads
- * @param {Readonly<Limits>} limits
- * @param {string[]} fields
+ * @param {IncomingMessage} request @param {import('./uploads.js').Uploads} uploads @param {string[]} fields
  * @returns {Promise<Submission>}
  */
-export async function readSubmission(request, uploads, limits, fields) {
+export async function readSubmission(request, uploads, fields) {
   const jsonField = /** @type {string} */ (fields.at(-1))
-  if (!isForm(request)) return readJsonSubmission(request, limits, jsonField)
-  const form = await readForm(request, uploads, limits)
+  if (!isForm(request)) return readJsonSubmission(request, uploads.limits, jsonField)
+  const form = await uploads.receive(request)
   try {
     return submissionOf(form, fields, LEFT_OUT[jsonField])
   } catch (error) {
@@ -66,24 +65,17 @@ export async function readSubmission(request, uploads, limits, fields) {
   }
 }
 
-/**
- * The worker's data without anything that Mephisto's launcher would take for files that the router received.
- * @param {string} data
- */
-export function guarded(data) {
+/** Without anything that Mephisto's launcher would take for files that the router received. @param {string} data */
+export function withoutFiles(data) {
   if (!isObjectText(data)) return data
   return objectText(new Map(Array.from(fieldsOf(data), ([name, value]) => [RENAMED.get(name) ?? name, value])))
 }
 
-const RENAMED = new Map([
-  ['files', 'submitted_files'],
-  ['filesByFields', 'submitted_filesByFields']
-])
+const RENAMED = new Map(Object.entries(pages.guarded))
 
 /**
  * The worker's data with the router's word on the files, in the two forms that Mephisto's launcher reads.
- * @param {string} data
- * @param {UploadedFile[]} files
+ * @param {string} data @param {UploadedFile[]} files
  */
 export function mergeFiles(data, files) {
   const fields = isObjectText(data) ? fieldsOf(data) : new Map([['data', data]])
@@ -100,12 +92,9 @@ export function mergeFiles(data, files) {
   return objectText(fields)
 }
 
-/**
- * @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {string} field
- * @returns {Promise<Submission>}
- */
+/** @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {string} field @returns {Promise<Submission>} */
 async function readJsonSubmission(request, limits, field) {
-  const { said, json } = await readObject(request, limits, SUBMISSION, `USED_AGENT_ID, ${field}, client_timestamp`)
+  const { said, json } = await readObject(request, limits, SUBMISSION, filled(malformed.submission, { field }))
   return {
     agentId: said.USED_AGENT_ID,
     data: fieldOf(json, field) ?? LEFT_OUT[field],
@@ -118,7 +107,7 @@ async function readJsonSubmission(request, limits, field) {
 /** @param {Form} form @param {string[]} fields @param {string} leftOut @returns {Submission} */
 function submissionOf({ fields: said, files }, fields, leftOut) {
   const agentId = said.get('USED_AGENT_ID')
-  if (agentId === undefined) throw new Malformed('expected a form field USED_AGENT_ID')
+  if (agentId === undefined) throw new Malformed(malformed.no_agent)
   const field = fields.find(name => said.has(name))
   const data = field === undefined ? leftOut : jsonOf(said.get(field) ?? '', field)
   const time = Number.parseFloat(said.get('client_timestamp') ?? '')
@@ -129,15 +118,36 @@ function submissionOf({ fields: said, files }, fields, leftOut) {
 
 /** @param {string} value @param {string} field */
 function jsonOf(value, field) {
-  const { json } = decode(Buffer.from(value), `JSON in the form field ${field}`)
+  const { json } = decode(Buffer.from(value), filled(malformed.form_field, { name: field }))
   return fieldOf(`{"value":${json}}`, 'value') ?? ''
 }
 
 /** @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {Shape} shape @param {string} fields */
 async function readObject(request, limits, shape, fields) {
-  const expected = `a JSON object with ${fields}`
+  const expected = filled(malformed.json_object, { fields })
   const { value, json } = decode(await readBody(request, limits), expected)
   return { said: check(value, shape, expected), json }
+}
+
+/**
+ * The whole body of a request. Throws Refused (413) or CutOff.
+ * @param {IncomingMessage} request @param {Readonly<Limits>} limits
+ */
+async function readBody(request, limits) {
+  const chunks = []
+  let size = 0
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      size += chunk.length
+      if (size > limits.submission) throw new Refused(refusals.answer_too_large, { limit: limits.submission })
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw request.complete || error instanceof Refused ? error : new CutOff()
+  } finally {
+    request.resume() // what is left of a refused one is let pass, so that the answer is heard
+  }
+  return Buffer.concat(chunks, size)
 }
 
 /** @param {IncomingMessage} request */

@@ -4,10 +4,7 @@ const WHOLE_TEXT = 0x81
 const SHORT = 125
 const MEDIUM = 0xffff
 
-/**
- * The frame of a text message.
- * @param {string} message
- */
+/** The frame of a text message. @param {string} message */
 export function textFrame(message) {
   const length = Buffer.byteLength(message)
   const frame = Buffer.allocUnsafe(headerLength(length) + length)

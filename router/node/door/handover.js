@@ -3,7 +3,8 @@
 
 import { ServerResponse } from 'node:http'
 
-import { Refused } from '../wire/protocol.js'
+import { refusals } from '../wire/agreed.js'
+import { Refused } from '../wire/errors.js'
 
 /**
  * @typedef {import('node:http').IncomingMessage} IncomingMessage
@@ -13,8 +14,7 @@ import { Refused } from '../wire/protocol.js'
 
 /**
  * Let handshakes of that server reach `open(request, connection, head)`.
- * @param {Server} server
- * @param {(request: IncomingMessage, connection: Connection, head: Buffer) => void} open
+ * @param {Server} server @param {(request: IncomingMessage, connection: Connection, head: Buffer) => void} open
  */
 export function handOverHandshakes(server, open) {
   server.on('upgrade', (request, duplex, head) => {
@@ -24,13 +24,9 @@ export function handOverHandshakes(server, open) {
   })
 }
 
-/**
- * Throws Refused for a request that wants a WebSocket and gave no handshake for it.
- * @param {IncomingMessage} request
- */
+/** Throws Refused for a request that wants a WebSocket and gave no handshake for it. @param {IncomingMessage} request */
 export function refuseHalfHandshake(request) {
-  if (!wantsWebSocket(request)) return
-  throw new Refused(400, 'no_handshake', 'expected the handshake of a WebSocket, version 13')
+  if (wantsWebSocket(request)) throw new Refused(refusals.no_handshake)
 }
 
 /** @param {IncomingMessage} request */

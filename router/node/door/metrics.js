@@ -1,29 +1,8 @@
 /* Counters and gauges as Prometheus text. */
 
-/** Counts by name; what never happened is counted as 0. */
-export class Counters {
-  /** @type {Map<string, number>} */
-  #counts = new Map()
-
-  /** Count one more. @param {string} name */
-  add(name) {
-    this.#counts.set(name, this.get(name) + 1)
-  }
-
-  /** @param {string} name */
-  get(name) {
-    return this.#counts.get(name) ?? 0
-  }
-
-  [Symbol.iterator]() {
-    return this.#counts[Symbol.iterator]()
-  }
-}
-
 /**
  * One line a sample, sorted, each with its type.
- * @param {Iterable<[string, number]>} gauges
- * @param {Iterable<[string, number]>} counters
+ * @param {Iterable<[string, number]>} gauges @param {Iterable<[string, number]>} counters
  */
 export function render(gauges, counters) {
   const lines = []

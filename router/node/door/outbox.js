@@ -2,21 +2,18 @@
 
    A packet in the outbox has a number, counted up without gaps within one router epoch, and stays until the launcher's
    cumulative acknowledgement. `put` resolves when the worker may be told that it is safe: with a DiskOutbox once it is on the
-   disk, with a MemoryOutbox (for machines whose disk does not last) once the launcher has acknowledged it.
-
-   The file is the same as the Python router's: either goes on with what the other has left. */
+   disk, with a MemoryOutbox (for machines whose disk does not last) once the launcher has acknowledged it. */
 
 import { randomBytes } from 'node:crypto'
 
-import { Journal, JournalDamaged } from '../wire/journal.js'
-import { Malformed, check, integer, maybe, namesOf, text } from '../wire/protocol.js'
+import { Journal } from '../wire/journal.js'
+import { ackedRecord, headerRecord, packetRecord, readOutbox } from '../wire/outbox_file.js'
 
 /** A file larger than this starts afresh when nothing is held. */
 const COMPACT_ABOVE = 8 << 20
 
 /**
- * One packet that is held: its number, where it is and how long, and the uploads that it speaks of.
- * @typedef {{number: number, offset: number, bytes: number, files: string[]}} Held
+ * @typedef {import('../wire/outbox_file.js').Held} Held
  * @typedef {import('../wire/protocol.js').Envelope} Envelope
  */
 
@@ -35,10 +32,7 @@ export class Outbox {
   #released = 0
   #onReleased
 
-  /**
-   * @param {() => void} onHeld
-   * @param {(files: string[]) => void} onReleased
-   */
+  /** @param {() => void} onHeld @param {(files: string[]) => void} onReleased */
   constructor(onHeld, onReleased) {
     this._onHeld = onHeld
     this.#onReleased = onReleased
@@ -51,28 +45,18 @@ export class Outbox {
 
   /**
    * Number the packet and keep it. Rejects if it could not be kept; then the worker must not be told that it was.
-   * @abstract
-   * @param {Envelope} envelope
-   * @returns {Promise<void>}
+   * @abstract @param {Envelope} envelope @returns {Promise<void>}
    */
   async put(envelope) {
     throw new TypeError(`nothing keeps ${envelope.type}`)
   }
 
-  /**
-   * The text of a packet that is held.
-   * @abstract
-   * @param {Held} held
-   * @returns {string}
-   */
+  /** The text of a packet that is held. @abstract @param {Held} held @returns {string} */
   read(held) {
     throw new TypeError(`nothing keeps ${held.number}`)
   }
 
-  /**
-   * Held packets beyond `number`, oldest first. Do not put meanwhile.
-   * @param {number} number
-   */
+  /** Held packets beyond `number`, oldest first. Do not put meanwhile. @param {number} number */
   *after(number) {
     let held
     for (let next = Math.max(number, this.#released) + 1; (held = this._held.get(next)); next++) yield held
@@ -80,8 +64,7 @@ export class Outbox {
 
   /**
    * The launcher has everything of this epoch up to `number`. A word about another epoch is none for us.
-   * @param {string} routerEpoch
-   * @param {number} number
+   * @param {string} routerEpoch @param {number} number
    */
   acknowledge(routerEpoch, number) {
     if (routerEpoch !== this.routerEpoch) return
@@ -126,32 +109,28 @@ export class Outbox {
 export class DiskOutbox extends Outbox {
   #journal
 
-  /**
-   * @param {string} file
-   * @param {() => void} onHeld
-   * @param {(files: string[]) => void} onReleased
-   */
+  /** @param {string} file @param {() => void} onHeld @param {(files: string[]) => void} onReleased */
   constructor(file, onHeld, onReleased) {
     super(onHeld, onReleased)
     // The journal fails whatever is queued behind a failed append, so these numbers never were on the disk.
     this.#journal = new Journal(file, failed => (this._next -= failed))
     const records = this.#journal.open()
-    if (records.length) this.#restore(records.map(({ offset, line }, index) => ({ offset, line, index })))
+    if (records.length) this.#restore(readOutbox(file, records))
     else this.#journal.replace(this.#header())
   }
 
   /** @override @param {Envelope} envelope */
   async put(envelope) {
     const number = this._takeNumber(envelope)
-    const line = Buffer.from(envelope.encode().replaceAll('\n', ' ')) // in valid JSON a line break is only white space
-    const offset = await this.#journal.append(line)
-    this._hold({ number, offset, bytes: line.length, files: envelope.uploads() })
+    const record = packetRecord(envelope)
+    const offset = await this.#journal.append(record)
+    this._hold({ number, offset, length: record.length, files: envelope.uploads() })
     this._onHeld()
   }
 
   /** @override @param {Held} held */
   read(held) {
-    return this.#journal.read(held.offset, held.bytes).toString()
+    return this.#journal.read(held.offset, held.length).toString()
   }
 
   /** @override */
@@ -162,7 +141,7 @@ export class DiskOutbox extends Outbox {
   /** @override @param {number} number */
   _acknowledged(number) {
     if (!(this.held === 0 && this.#journal.isIdle && this.#journal.size > COMPACT_ABOVE && this.#startAfresh())) {
-      this.#journal.note(Buffer.from(`{"acked":${number}}`)) // may be lost in a crash; then the launcher says it again
+      this.#journal.note(ackedRecord(number))
     }
   }
 
@@ -177,35 +156,15 @@ export class DiskOutbox extends Outbox {
   }
 
   #header() {
-    return Buffer.from(`{"router_epoch":"${this.routerEpoch}","next":${this._next}}`)
+    return headerRecord(this.routerEpoch, this._next)
   }
 
-  /** @param {{line: Buffer, offset: number, index: number}[]} records */
-  #restore([first, ...records]) {
-    const header = this.#readRecord(first, HEADER)
-    this.routerEpoch = header.router_epoch
-    this._next = header.next
-    for (const record of records) {
-      const { number, acked, files, data_file, subject_id, submission_id } = this.#readRecord(record, RECORD)
-      if (number == null) {
-        this._release(acked ?? 0)
-        continue
-      }
-      const names = namesOf(files ?? [], data_file ?? null)
-      this._hold({ number, offset: record.offset, bytes: record.line.length, files: names })
-      this._next = number + 1
-      if (submission_id != null) this.submitted.set(subject_id ?? '', submission_id)
-    }
-  }
-
-  /** @param {{line: Buffer, index: number}} record @param {import('../wire/protocol.js').Shape} shape */
-  #readRecord({ line, index }, shape) {
-    try {
-      return check(JSON.parse(line.toString()), shape, 'a record')
-    } catch (error) {
-      if (error instanceof Malformed) throw new JournalDamaged(this.#journal.file, index + 1)
-      throw error
-    }
+  /** @param {import('../wire/outbox_file.js').Contents} contents */
+  #restore({ routerEpoch, next, held, submitted }) {
+    this.routerEpoch = routerEpoch
+    this._next = next
+    this.submitted = submitted
+    for (const one of held) this._hold(one)
   }
 }
 
@@ -220,7 +179,7 @@ export class MemoryOutbox extends Outbox {
     const packet = envelope.encode()
     /** @type {Promise<void>} */
     const acknowledged = new Promise(resolve => this.#packets.set(number, { packet, resolve }))
-    this._hold({ number, offset: 0, bytes: Buffer.byteLength(packet), files: envelope.uploads() })
+    this._hold({ number, offset: 0, length: Buffer.byteLength(packet), files: envelope.uploads() })
     this._onHeld()
     await acknowledged
   }
@@ -237,15 +196,4 @@ export class MemoryOutbox extends Outbox {
       this.#packets.delete(held.number)
     }
   }
-}
-
-/** The first record of the file. */
-const HEADER = { router_epoch: text, next: integer }
-const RECORD = {
-  number: maybe(integer),
-  acked: maybe(integer),
-  subject_id: maybe(text),
-  files: maybe(Array.isArray),
-  data_file: maybe(text),
-  submission_id: maybe(text)
 }

@@ -1,12 +1,13 @@
-/* The HTTP requests of workers' pages: waiting for the launcher, keeping what is handed in. How they are read is in
-   forms.js and submissions.js. */
+/* The HTTP requests of workers' pages: reading them, waiting for the launcher, keeping what is handed in. */
 
 import { createHash, randomBytes } from 'node:crypto'
 
-import { Malformed, Refused, storageFull } from '../wire/errors.js'
+import * as agreed from '../wire/agreed.js'
+import { dataDirectory, filled, refusals } from '../wire/agreed.js'
+import { Malformed, Refused } from '../wire/errors.js'
 import * as wire from '../wire/protocol.js'
 import { Envelope, encode } from '../wire/protocol.js'
-import { guarded, mergeFiles, readAgentRequest, readLog, readOnboarding, readSubmission } from './bodies.js'
+import { mergeFiles, readAgentRequest, readLog, readOnboarding, readSubmission, withoutFiles } from './bodies.js'
 
 /** Bytes of a frame that the packet around the data may take. */
 const FRAME_ALLOWANCE = 4096
@@ -35,11 +36,8 @@ export class Pages {
 
   /**
    * `guardFiles`: the launcher takes `files` in the data for files, so a worker's text of that name is renamed.
-   * @param {import('../board/switchboard.js').Switchboard} switchboard
-   * @param {import('./outbox.js').Outbox} outbox
-   * @param {import('./uploads.js').Uploads} uploads
-   * @param {() => Instant} clock
-   * @param {boolean} guardFiles
+   * @param {import('../board/switchboard.js').Switchboard} switchboard @param {import('./outbox.js').Outbox} outbox
+   * @param {import('./uploads.js').Uploads} uploads @param {() => Instant} clock @param {boolean} guardFiles
    */
   constructor(switchboard, outbox, uploads, clock, guardFiles) {
     this.#switchboard = switchboard
@@ -47,34 +45,26 @@ export class Pages {
     this.#uploads = uploads
     this.#clock = clock
     this.#guardFiles = guardFiles
-    this.cookie = `falsework_${switchboard.runId}`
+    this.cookie = filled(agreed.pages.session_cookie, { run_id: switchboard.runId })
   }
 
-  /**
-   * What pages may ask.
-   * @param {import('fastify').FastifyInstance} app
-   */
+  /** What pages may ask. @param {import('fastify').FastifyInstance} app */
   addRoutes(app) {
     app.post('/request_agent', (request, reply) => this.requestAgent(request, reply))
     app.post('/submit_onboarding', (request, reply) => this.submitOnboarding(request, reply))
     app.post('/submit_task', request => this.submitTask(request))
     app.post('/submit_metadata', request => this.submitMetadata(request))
     app.post('/log_error', request => this.logError(request))
-    app.get('/is_alive', async () => ({ status: 'Alive!', run_id: this.#switchboard.runId }))
+    app.get('/is_alive', async () => ({ status: agreed.pages.alive, run_id: this.#switchboard.runId }))
     app.get('/get_timestamp', async () => ({ timestamp: this.#clock().wall * 1000 }))
   }
 
   /**
    * The session cookie of this run that the request came with.
-   * @param {import('node:http').IncomingMessage} request
-   * @returns {string | null}
+   * @param {import('node:http').IncomingMessage} request @returns {string | null}
    */
   session(request) {
-    for (const cookie of (request.headers.cookie ?? '').split(';')) {
-      const [name, ...value] = cookie.trim().split('=')
-      if (name === this.cookie) return value.join('=')
-    }
-    return null
+    return cookieOf(request, this.cookie)
   }
 
   /** Held open until the launcher says who this worker is. @param {Request} request @param {Reply} reply */
@@ -110,26 +100,23 @@ export class Pages {
     return this.#answer(request, reply, waiting, answer)
   }
 
-  /**
-   * Answers "Submitted!" once the work is safe. The same submission again gets the same answer.
-   * @param {Request} request
-   */
+  /** Answers "Submitted!" once the work is safe. The same submission again gets the same answer. @param {Request} request */
   async submitTask(request) {
-    const submission = await readSubmission(request.raw, this.#uploads, this.#switchboard.limits, TASK_FIELDS)
+    const submission = await readSubmission(request.raw, this.#uploads, TASK_FIELDS)
     await this.#waitUntilSafe(this.#orDiscard(submission, () => this.#startSubmission(request, submission)))
-    return { status: 'Submitted!' }
+    return { status: agreed.pages.submitted }
   }
 
   /** Durable like a submission; an agent may hand in any number. @param {Request} request */
   async submitMetadata(request) {
-    const submission = await readSubmission(request.raw, this.#uploads, this.#switchboard.limits, METADATA_FIELDS)
+    const submission = await readSubmission(request.raw, this.#uploads, METADATA_FIELDS)
     const kept = this.#orDiscard(submission, () => {
       this.#switchboard.worker(submission.agentId, this.session(request.raw), this.#clock())
       this.#switchboard.checkOpen()
       return { kept: this.#keep(this.#envelope(wire.SUBMIT_METADATA, submission)), isNew: true }
     })
     await this.#waitUntilSafe(kept)
-    return { status: 'Submitted metadata' }
+    return { status: agreed.pages.submitted_metadata }
   }
 
   /** Passed on to the launcher; not durable. @param {Request} request */
@@ -138,7 +125,7 @@ export class Pages {
     const at = this.#clock()
     this.#switchboard.worker(agentId, this.session(request.raw), at)
     this.#switchboard.logError(agentId, data, clientTimestamp, at)
-    return { status: 'Error log sent!' }
+    return { status: agreed.pages.logged }
   }
 
   // Requests that the launcher answers
@@ -161,8 +148,8 @@ export class Pages {
     const outcome = await answer
     if (outcome instanceof Refused) throw outcome
     const isSecure = (request.headers['x-forwarded-proto'] ?? request.protocol) === 'https'
-    const flags = isSecure ? 'SameSite=None; Secure; Partitioned' : 'SameSite=Lax'
-    reply.header('Set-Cookie', `${this.cookie}=${waiting.session}; Path=/; HttpOnly; ${flags}`)
+    const flags = isSecure ? agreed.pages.over_https : agreed.pages.over_http
+    reply.header('Set-Cookie', filled(agreed.pages.session, { cookie: this.cookie, session: waiting.session, flags }))
     return reply.type('application/json; charset=utf-8').send(outcome)
   }
 
@@ -170,8 +157,7 @@ export class Pages {
 
   /**
    * Start keeping a submission. If that throws, or this one is kept already, its files are not needed.
-   * @param {Submission} submission
-   * @param {() => Taken} start
+   * @param {Submission} submission @param {() => Taken} start
    */
   #orDiscard({ files }, start) {
     let isNeeded = false
@@ -186,20 +172,20 @@ export class Pages {
 
   /**
    * Start keeping a submission, unless this very one is kept or being kept. Throws Refused.
-   * @param {Request} request
-   * @param {Submission} submission
-   * @returns {Taken}
+   * @param {Request} request @param {Submission} submission @returns {Taken}
    */
   #startSubmission(request, submission) {
     const { agentId, data, submissionId } = submission
-    if ((submissionId?.length ?? 0) > wire.LONGEST_ID) throw idTooLong()
+    if ((submissionId?.length ?? 0) > wire.LONGEST_ID) {
+      throw new Malformed(agreed.malformed.submission_id, { limit: wire.LONGEST_ID })
+    }
     const id = submissionId || createHash('sha256').update(data).digest('hex')
     const agent = this.#switchboard.checkSubmission(agentId, this.session(request.raw), id, this.#clock())
     if (!agent) return { kept: Promise.resolve(), isNew: false }
     const saving = this.#saving.get(agentId)
     if (saving) {
       if (saving.submissionId === id) return { kept: saving.kept, isNew: false }
-      throw new Refused(409, 'already_taken', 'Your work on this is already being saved.')
+      throw new Refused(refusals.being_saved)
     }
     const envelope = this.#envelope(wire.SUBMIT_UNIT, submission)
     envelope.submissionId = id
@@ -231,7 +217,7 @@ export class Pages {
 
   /** @param {string} type @param {Submission} submission */
   #envelope(type, { agentId, data, clientTimestamp, files }) {
-    const own = this.#guardFiles ? guarded(data) : data
+    const own = this.#guardFiles ? withoutFiles(data) : data
     const content = files.length ? mergeFiles(own, files) : own
     const envelope = new Envelope(type, agentId, content, clientTimestamp, this.#clock().wall)
     envelope.files = files
@@ -243,8 +229,7 @@ export class Pages {
     /** @type {NodeJS.Timeout | undefined} */
     let timer
     const deadline = new Promise((_, reject) => {
-      const message = 'Not saved yet. Please keep this page open and try again.'
-      const refused = new Refused(503, 'not_saved_yet', message, 5)
+      const refused = new Refused(refusals.not_saved_yet)
       timer = setTimeout(reject, this.#switchboard.limits.request_deadline * 1000, refused)
     })
     try {
@@ -252,7 +237,7 @@ export class Pages {
     } catch (error) {
       if (error instanceof Refused) throw error
       this.#switchboard.counters.add('storage_errors')
-      throw storageFull()
+      throw new Refused(refusals.storage_full)
     } finally {
       clearTimeout(timer)
     }
@@ -265,25 +250,29 @@ export class Pages {
 
   /** @param {number} size */
   #checkSize(size) {
-    if (!this.#isTooLarge(size)) return
     const limit = this.#switchboard.limits.frame - FRAME_ALLOWANCE
-    throw new Refused(413, 'too_large', `The limit for one answer is ${limit} bytes.`)
+    if (this.#isTooLarge(size)) throw new Refused(refusals.answer_too_large, { limit })
   }
 
   /** Data that no frame can carry goes beside the uploads, where the launcher fetches it. @param {Envelope} envelope */
   async #moveDataOut(envelope) {
     if (this.#guardFiles) this.#checkSize(this.#switchboard.limits.frame)
     try {
-      envelope.dataFile = await this.#uploads.keep('answer.json', [Buffer.from(envelope.data)])
+      envelope.dataFile = await this.#uploads.keep(dataDirectory.moved_out, [Buffer.from(envelope.data)])
     } catch {
-      throw storageFull()
+      throw new Refused(refusals.storage_full)
     }
     envelope.data = '{}'
   }
 }
 
-function idTooLong() {
-  return new Malformed(`a submission_id has ${wire.LONGEST_ID} characters at the most`)
+/**
+ * What a cookie of that name holds; null if the request came without it.
+ * @param {import('node:http').IncomingMessage} request @param {string} name
+ */
+export function cookieOf({ headers }, name) {
+  const cookies = (headers.cookie ?? '').split(';').map(cookie => cookie.trim())
+  return cookies.find(cookie => cookie.startsWith(`${name}=`))?.slice(name.length + 1) ?? null
 }
 
 const TASK_FIELDS = ['final_string_data', 'final_data']

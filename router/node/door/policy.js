@@ -4,30 +4,23 @@
    router's WebSocket) and nothing else: no inline script, no `eval`, nothing from elsewhere. A crowd site that frames the task
    is where its form goes, too. */
 
-const DEFAULT = [
-  "default-src 'self'",
-  "img-src 'self' data: blob:",
-  "media-src 'self' data: blob:",
-  "font-src 'self' data:",
-  "connect-src 'self' ws: wss:", // 'self' does not cover WebSockets in every browser
-  "object-src 'none'",
-  "base-uri 'self'"
-]
-const NOBODY = "'none'"
-const FRAME_ANCESTOR = /^('self'|\*|https?:|(https?:\/\/)?(\*\.)?\w[\w-]*(\.\w[\w-]*)*(:(\d{1,5}|\*))?)$/
+import { policy as agreed } from '../wire/agreed.js'
+
+const FRAME_ANCESTOR = new RegExp(`^(?:${agreed.frame_ancestor})$`)
+const PLAIN = new RegExp(`^${agreed.plain}$`)
 
 /** On every answer. The address of a page names its worker, so it is told to nobody else. */
-export const EVERYWHERE = { 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'same-origin' }
+export const EVERYWHERE = agreed.everywhere
 
 /**
  * The headers of what a browser shows. `policy` takes the default's place, but for the ancestors that it does not name.
- * @param {string | null} policy
- * @param {string[]} frameAncestors
+ * @param {string | null} policy @param {string[]} frameAncestors
  */
 export function pageHeaders(policy, frameAncestors) {
   const allowed = frameAncestors.join(' ')
-  const directives = policy === null ? [...DEFAULT, `form-action 'self' ${allowed}`.trim()] : [policy.replace(/[;\s]+$/, '')]
-  if (policy === null || !namesAncestors(policy)) directives.push(`frame-ancestors ${allowed || NOBODY}`)
+  const ours = [...agreed.default, `${agreed.forms} ${allowed}`.trim()]
+  const directives = policy === null ? ours : [policy.replace(/[;\s]+$/, '')]
+  if (policy === null || !namesAncestors(policy)) directives.push(`${agreed.framing} ${allowed || agreed.nobody}`)
   return { 'Content-Security-Policy': directives.join('; ') }
 }
 
@@ -38,10 +31,10 @@ export function isFrameAncestor(origin) {
 
 /** Whether a Content-Security-Policy header can hold it. @param {string} policy */
 export function isPolicy(policy) {
-  return /^[ -~]+$/.test(policy)
+  return PLAIN.test(policy)
 }
 
 /** @param {string} policy */
 function namesAncestors(policy) {
-  return policy.split(';').some(directive => directive.trim().split(/\s/, 1)[0].toLowerCase() === 'frame-ancestors')
+  return policy.split(';').some(directive => directive.trim().split(/\s/, 1)[0].toLowerCase() === agreed.framing)
 }

@@ -2,28 +2,34 @@
 
 import { STATUS_CODES } from 'node:http'
 
-import { CutOff, Malformed, Refused } from '../wire/errors.js'
 import { log } from '../process/log.js'
+import { filled, pages, refusals } from '../wire/agreed.js'
+import { Malformed, Refused } from '../wire/errors.js'
 
 /** The statuses of what is no HTTP, where it is not 400, by Node's codes. @type {Record<string, number>} */
 const STATUS_OF = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 }
 
+const INTERNAL = { status: 500, error: 'internal', message: 'Something went wrong on the server. Please try again.' }
+
 /** @typedef {import('fastify').FastifyReply} Reply */
+
+/** A request that ended before it was whole: whoever sent it has gone. */
+export class CutOff extends Error {}
 
 /** What a page is told of an error; one that nobody expected is logged. @param {unknown} error */
 export function refusalOf(error) {
   if (error instanceof Refused) return error
-  if (error instanceof Malformed) return new Refused(400, 'malformed', error.message)
-  if (error instanceof CutOff) return new Refused(400, 'cut_off', 'The request did not arrive whole. Please try again.')
+  if (error instanceof Malformed) return Refused.of(error)
+  if (error instanceof CutOff) return new Refused(refusals.cut_off)
   const { statusCode = 500, message, stack } = /** @type {import('fastify').FastifyError} */ (error)
-  if (statusCode < 500) return new Refused(statusCode, 'malformed', message)
+  if (statusCode < 500) return new Refused({ ...refusals.malformed, status: statusCode }, { reason: message })
   log.error(`Unhandled: ${stack}`)
-  return new Refused(500, 'internal', 'Something went wrong on the server. Please try again.')
+  return new Refused(INTERNAL)
 }
 
 /**
  * For what is no HTTP. It is only counted: whoever finds the port could fill the disk with it.
- * @param {import('./metrics.js').Counters} counters
+ * @param {import('../board/counters.js').Counters} counters
  * @returns {(error: NodeJS.ErrnoException, connection: import('node:net').Socket) => void}
  */
 export function refuseWhatIsNotHttp(counters) {
@@ -46,13 +52,8 @@ export function notAllowed(reply) {
 }
 
 /** For a person who opened the task. @param {Refused} refused */
-export function plainPage(refused) {
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Not available</title>
-<p>${refused.message}</p>
-</html>
-`
+export function plainPage({ message }) {
+  return filled(pages.not_available, { message })
 }
 
 /** @param {number} status */

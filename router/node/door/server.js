@@ -1,50 +1,57 @@
-/* One router, put together: what it hears and when, its outbox, its time, its start and its end. */
+/* The router as a server: HTTP and WebSocket on one port, its outbox, its time, its start and its end. */
 
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 
-import { DataDirectory } from '../process/data_directory.js'
-import { Delivery } from './delivery.js'
-import { Malformed, Refused, restarting } from '../wire/errors.js'
-import { handOverHandshakes } from './handover.js'
+import fastifyStatic from '@fastify/static'
+import Fastify from 'fastify'
+
 import { HandshakeRefused } from '../board/launcher_link.js'
 import { Lease } from '../board/lease.js'
+import { Switchboard } from '../board/switchboard.js'
+import { DataDirectory } from '../process/data_directory.js'
 import { log } from '../process/log.js'
-import { DiskOutbox, MemoryOutbox } from './outbox.js'
-import { Pages } from './pages.js'
+import { closings, refusals } from '../wire/agreed.js'
+import { Malformed, Refused } from '../wire/errors.js'
+import { OUTBOX, UPLOADS } from '../wire/outbox_file.js'
 import * as wire from '../wire/protocol.js'
 import { decodeFrame } from '../wire/protocol.js'
-import { Site } from './routes.js'
+import { Delivery } from './delivery.js'
+import { handOverHandshakes } from './handover.js'
+import { DiskOutbox, MemoryOutbox } from './outbox.js'
+import { Pages } from './pages.js'
+import { notFound, refuseWhatIsNotHttp } from './refusals.js'
+import { Routes } from './routes.js'
 import { Sockets } from './sockets.js'
-import { Switchboard } from '../board/switchboard.js'
 import { Uploads } from './uploads.js'
 
 /** Milliseconds. */
 const TICK = 250
 /** Milliseconds that sockets and requests get to end when the server does. */
 const STOP_PATIENCE = 300
+const BACKLOG = 1024
 /** What a router that takes this one's place must know, even if this one dies at once. */
 const ABOUT_THE_LEASE = new Set([wire.LEASE, wire.DRAIN, wire.BYE])
 
 /**
- * @typedef {import('../process/command_line.js').Settings} Settings
+ * @typedef {import('../process/settings.js').Settings} Settings
  * @typedef {import('../wire/protocol.js').Packet} Packet
  * @typedef {import('./sockets.js').Socket} Socket
- * @typedef {import('../process/lease_memory.js').Supervision} Supervision
+ * @typedef {import('../process/lease_memory.js').LeaseMemory} LeaseMemory
  * @typedef {import('../board/switchboard.js').Instant} Instant
  */
 
 /** One router. `start`, then wait for `over` or a signal, then `stop`. */
 export class Router {
   #settings
-  #supervision
+  #memory
   #data
   #outbox
   #uploads
   #switchboard
   #sockets
   #pages
-  #site
+  #app
   /** @type {Delivery | null} */
   #delivery = null
   /** @type {NodeJS.Timeout | undefined} */
@@ -56,16 +63,15 @@ export class Router {
 
   /**
    * Throws errors of the system, JournalDamaged or DataDirectoryError where the data directory cannot be used.
-   * @param {Settings} settings
-   * @param {Supervision} supervision
+   * @param {Settings} settings @param {LeaseMemory} memory
    */
-  constructor(settings, supervision) {
+  constructor(settings, memory) {
     const { data, limits, token, runId } = settings
     this.#settings = settings
-    this.#supervision = supervision
+    this.#memory = memory
     this.#data = new DataDirectory(data, runId)
     this.#outbox = this.#makeOutbox()
-    this.#uploads = new Uploads(path.resolve(data, 'uploads'))
+    this.#uploads = new Uploads(path.resolve(data, UPLOADS), limits)
     const acknowledge = (/** @type {string} */ epoch, /** @type {number} */ number) => this.#acknowledge(epoch, number)
     const { submitted } = this.#outbox
     this.#switchboard = new Switchboard(runId, limits, token, this.#takeUpLease(), acknowledge, submitted)
@@ -76,35 +82,55 @@ export class Router {
       socket => this.#forget(socket)
     )
     this.#pages = new Pages(this.#switchboard, this.#outbox, this.#uploads, clock, token === null)
-    this.#site = new Site({
-      settings,
+    this.#app = Fastify({
+      clientErrorHandler: refuseWhatIsNotHttp(this.#switchboard.counters),
+      frameworkErrors: (_, __, reply) => void notFound(reply),
+      return503OnClosing: false
+    })
+  }
+
+  /**
+   * Listen, on the socket of that descriptor if there is one; resolves with the port. Rejects with the system's error.
+   * @param {number | undefined} listener
+   */
+  async start(listener) {
+    this.#addRoutes()
+    await this.#app.ready()
+    const { server } = this.#app
+    handOverHandshakes(server, (request, connection, head) =>
+      this.#sockets.open(request, connection, head, this.#pages.session(request))
+    )
+    const { host, port } = this.#settings
+    const where = listener === undefined ? { host, port } : { host: '127.0.0.1', fd: listener } // the host is not used then
+    await this.#app.listen({ ...where, backlog: BACKLOG })
+    this.#ticking = setInterval(() => this.#tick(), TICK)
+    return /** @type {import('node:net').AddressInfo} */ (server.address()).port
+  }
+
+  /** Answer who waits, close the sockets, write out what is held. */
+  async stop() {
+    clearInterval(this.#ticking)
+    this.#switchboard.waiting.refuseAll(refusals.restarting)
+    await this.#sockets.closeAll(STOP_PATIENCE)
+    const patience = setTimeout(() => this.#app.server.closeAllConnections(), STOP_PATIENCE)
+    await this.#app.close()
+    clearTimeout(patience)
+    await this.#outbox.close()
+  }
+
+  #addRoutes() {
+    this.#app.register(fastifyStatic, { serve: false, cacheControl: false })
+    this.#pages.addRoutes(this.#app)
+    const parts = {
+      settings: this.#settings,
       switchboard: this.#switchboard,
       pages: this.#pages,
       uploads: this.#uploads,
       sockets: this.#sockets,
       outbox: this.#outbox,
       clock
-    })
-  }
-
-  /** Listen; resolves with the port. Rejects if it cannot. */
-  async start() {
-    const server = await this.#site.prepare()
-    handOverHandshakes(server, (request, connection, head) =>
-      this.#sockets.open(request, connection, head, this.#pages.session(request))
-    )
-    const port = await this.#site.listen(this.#supervision.listener)
-    this.#ticking = setInterval(() => this.#tick(), TICK)
-    return port
-  }
-
-  /** Answer who waits, close the sockets, write out what is held. */
-  async stop() {
-    clearInterval(this.#ticking)
-    this.#switchboard.waiting.settleAll(restarting)
-    await this.#sockets.closeAll(STOP_PATIENCE)
-    await this.#site.close(STOP_PATIENCE)
-    await this.#outbox.close()
+    }
+    new Routes(parts).addTo(this.#app)
   }
 
   // Time
@@ -118,14 +144,14 @@ export class Router {
   }
 
   #saveLease() {
-    this.#supervision.save(this.#switchboard.lease.state)
+    this.#memory.save(this.#switchboard.lease.state)
   }
 
   #takeUpLease() {
     const { lease, grace, idleTimeout, maxLifetime } = this.#settings
     const { now, wall } = clock()
     const lifetimeLeft = maxLifetime === undefined ? undefined : maxLifetime - this.#data.age(wall)
-    return new Lease(lease, grace, now, { idleTimeout, lifetimeLeft, before: this.#supervision.lease })
+    return new Lease(lease, grace, now, { idleTimeout, lifetimeLeft, before: this.#memory.load() })
   }
 
   /** @param {Instant} at */
@@ -142,7 +168,7 @@ export class Router {
     const onHeld = () => this.#delivery?.pump()
     const onReleased = (/** @type {string[]} */ names) => this.#discardUploads(names)
     if (this.#settings.outbox === 'launcher') return new MemoryOutbox(onHeld, onReleased)
-    return new DiskOutbox(path.join(this.#settings.data, 'outbox.jsonl'), onHeld, onReleased)
+    return new DiskOutbox(path.join(this.#settings.data, OUTBOX), onHeld, onReleased)
   }
 
   /** @param {string} routerEpoch @param {number} number */
@@ -171,10 +197,10 @@ export class Router {
   /** @param {Socket} socket @param {boolean} isBinary @param {Buffer} content */
   #packetsOf(socket, isBinary, content) {
     try {
-      if (isBinary) throw new Refused(400, 'not_text', 'frames are JSON text')
+      if (isBinary) throw new Refused(refusals.not_text)
       return decodeFrame(content)
     } catch (error) {
-      const refused = error instanceof Malformed ? new Refused(400, 'malformed', error.message) : error
+      const refused = error instanceof Malformed ? Refused.of(error) : error
       if (!(refused instanceof Refused)) throw error
       this.#switchboard.refuse(socket, null, refused)
       return []
@@ -204,7 +230,7 @@ export class Router {
 
   /** @param {Socket} socket @param {unknown} error */
   #turnAway(socket, error) {
-    if (error instanceof Malformed) return socket.close(wire.MALFORMED, error.message)
+    if (error instanceof Malformed) return socket.close(closings.malformed.code, error.message)
     if (!(error instanceof HandshakeRefused)) throw error
     log.warning(`refused a launcher: ${error.message}`)
     socket.close(error.code, error.message)
@@ -218,17 +244,6 @@ export class Router {
     this.#switchboard.launcherSaid(socket, packet, at)
     if (ABOUT_THE_LEASE.has(packet.packet_type)) this.#saveLease() // the next tick may be too late
     if (packet.packet_type === wire.BYE) this.#checkOver(at)
-    if (packet.packet_type === wire.PEERS) this.#adopt(socket, packet)
-  }
-
-  /** @param {Socket} launcher @param {Packet} packet */
-  async #adopt(launcher, packet) {
-    try {
-      await this.#site.adopt(this.#switchboard.adopted)
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error
-      this.#switchboard.refuse(launcher, packet.subject_id, error)
-    }
   }
 
   #welcome() {
@@ -244,7 +259,7 @@ export class Router {
 
   /** @param {Socket} socket */
   #forget(socket) {
-    if (socket.closeCode === wire.MESSAGE_TOO_BIG) this.#switchboard.counters.add('refused_frame_too_large')
+    if (socket.closeCode === closings.frame_too_large.code) this.#switchboard.counters.add('refused_frame_too_large')
     if (this.#switchboard.link.peer === socket) {
       log.info(`launcher gone, close code ${socket.closeCode}`)
       this.#delivery = null

@@ -6,8 +6,9 @@
 
 import { WebSocketServer } from 'ws'
 
+import { closings } from '../wire/agreed.js'
+import { encodeFrame } from '../wire/protocol.js'
 import { textFrame } from './frames.js'
-import { GOING_AWAY, MESSAGE_TOO_BIG, encodeFrame } from '../wire/protocol.js'
 
 const ARRAY_OVERHEAD = 2
 /** Bytes in a peer's buffer from which it counts as behind. */
@@ -20,7 +21,7 @@ const LONGEST_REASON = 123
 /**
  * @typedef {import('ws').WebSocket} WebSocket
  * @typedef {import('node:net').Socket} Connection
- * @typedef {import('../wire/limits.js').Limits} Limits
+ * @typedef {import('../wire/protocol.js').Limits} Limits
  * @typedef {import('../wire/protocol.js').Packet} Packet
  * @typedef {import('../board/switchboard.js').Instant} Instant
  * @typedef {(socket: Socket, packet: Packet, at: Instant) => void} Listener
@@ -43,12 +44,7 @@ export class Socket {
   listener = null
   closeCode = 1006
 
-  /**
-   * @param {WebSocket} webSocket
-   * @param {Connection} connection
-   * @param {string | null} session
-   * @param {Sockets} sockets
-   */
+  /** @param {WebSocket} webSocket @param {Connection} connection @param {string | null} session @param {Sockets} sockets */
   constructor(webSocket, connection, session, sockets) {
     this.#webSocket = webSocket
     this.#connection = connection
@@ -57,18 +53,14 @@ export class Socket {
     this.#listen()
   }
 
-  /**
-   * Queue a packet; it leaves at the end of this turn.
-   * @param {string} packet
-   */
+  /** Queue a packet; it leaves at the end of this turn. @param {string} packet */
   send(packet) {
     if (this.#outgoing.push(packet) === 1) this.#sockets.wake(this)
   }
 
   /**
    * Send what is queued, then close. Whatever the other end still says is not heard.
-   * @param {number} code
-   * @param {string} reason
+   * @param {number} code @param {string} reason
    */
   close(code, reason) {
     if (this.#closing) return
@@ -116,11 +108,11 @@ export class Socket {
       })
       .on('error', error => {
         if (/** @type {NodeJS.ErrnoException} */ (error).code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
-          this.closeCode = MESSAGE_TOO_BIG
+          this.closeCode = closings.frame_too_large.code
         }
       })
       .on('close', code => {
-        if (this.closeCode !== MESSAGE_TOO_BIG) this.closeCode = code
+        if (this.closeCode !== closings.frame_too_large.code) this.closeCode = code
         this.#sockets.isGone(this)
       })
   }
@@ -153,10 +145,8 @@ export class Sockets {
 
   /**
    * `onMessage(socket, isBinary, content)` is called for each message, in the turn in which it came; `clock()` gives seconds.
-   * @param {Readonly<Limits>} limits
-   * @param {() => number} clock
-   * @param {(socket: Socket, isBinary: boolean, content: Buffer) => void} onMessage
-   * @param {(socket: Socket) => void} onGone
+   * @param {Readonly<Limits>} limits @param {() => number} clock
+   * @param {(socket: Socket, isBinary: boolean, content: Buffer) => void} onMessage @param {(socket: Socket) => void} onGone
    */
   constructor(limits, clock, onMessage, onGone) {
     this.limits = limits
@@ -179,9 +169,7 @@ export class Sockets {
 
   /**
    * Answer a request's handshake, which is one, and take its connection over.
-   * @param {import('node:http').IncomingMessage} request
-   * @param {Connection} connection
-   * @param {Buffer} head
+   * @param {import('node:http').IncomingMessage} request @param {Connection} connection @param {Buffer} head
    * @param {string | null} session
    */
   open(request, connection, head, session) {
@@ -221,10 +209,7 @@ export class Sockets {
     this.#onGone(socket)
   }
 
-  /**
-   * Drop who is too far, or for too long, behind, or does not answer. Call it a few times a second.
-   * @param {number} now
-   */
+  /** Drop who is too far, or for too long, behind, or does not answer. Call it a few times a second. @param {number} now */
   tend(now) {
     const { peer_bytes, peer_stall, ping } = this.limits
     for (const [socket, since] of this.#behind) {
@@ -243,7 +228,7 @@ export class Sockets {
    * @param {number} timeout
    */
   async closeAll(timeout) {
-    for (const socket of this.#open) socket.close(GOING_AWAY, 'the server is shutting down')
+    for (const socket of this.#open) socket.close(closings.going_away.code, closings.going_away.reason)
     if (this.size) {
       await new Promise(resolve => {
         this.#whenAllGone = () => resolve(undefined)
@@ -260,11 +245,7 @@ export class Sockets {
   }
 }
 
-/**
- * Pack packets into as few frames as the limit allows, in order.
- * @param {string[]} packets
- * @param {number} limit bytes
- */
+/** Pack packets into as few frames as the limit allows, in order. @param {string[]} packets @param {number} limit bytes */
 function framesOf(packets, limit) {
   const whole = encodeFrame(packets)
   if (packets.length === 1 || whole.length <= limit / 3 || Buffer.byteLength(whole) <= limit) return [whole]

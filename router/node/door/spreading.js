@@ -4,11 +4,10 @@
 
 import { randomBytes } from 'node:crypto'
 
-import { WORKER_NAMES } from '../board/peers.js'
+import { filled, pages } from '../wire/agreed.js'
+import { cookieOf } from './pages.js'
 
 const HOST = /^(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?$/
-/** Seconds. */
-const YEAR = 365 * 86400
 
 /** Where visitors belong, for the routers of this run. */
 export class Spreading {
@@ -18,14 +17,13 @@ export class Spreading {
   /** @param {import('../board/switchboard.js').Switchboard} switchboard */
   constructor(switchboard) {
     this.#switchboard = switchboard
-    this.#cookie = `falsework_${switchboard.runId}_visitor`
+    this.#cookie = filled(pages.visitor_cookie, { run_id: switchboard.runId })
   }
 
   /**
    * Where a visitor has to go who belongs to another router; null for one who belongs here, or has an agent here. A browser
    * whose link tells no worker is given a name of ours to come back with: cookies know no ports.
-   * @param {import('node:http').IncomingMessage} request
-   * @param {import('fastify').FastifyReply} reply
+   * @param {import('node:http').IncomingMessage} request @param {import('fastify').FastifyReply} reply
    * @param {string | null} session the cookie of a visitor who was here before
    */
   elsewhere(request, reply, session) {
@@ -42,19 +40,10 @@ export class Spreading {
   #visitor(request, reply) {
     const [, query] = /^[^?]*\??(.*)$/.exec(request.url ?? '') ?? []
     const asked = new URLSearchParams(query)
-    const named = WORKER_NAMES.map(name => asked.get(name)).find(Boolean) || cookieOf(request, this.#cookie)
+    const named = pages.worker_names.map(name => asked.get(name)).find(Boolean) || cookieOf(request, this.#cookie)
     if (named) return named
     const fresh = randomBytes(16).toString('hex')
-    reply.header('Set-Cookie', `${this.#cookie}=${fresh}; Path=/; Max-Age=${YEAR}; HttpOnly; SameSite=Lax`)
+    reply.header('Set-Cookie', filled(pages.visitor, { cookie: this.#cookie, visitor: fresh }))
     return fresh
   }
-}
-
-/**
- * @param {import('node:http').IncomingMessage} request
- * @param {string} name
- */
-function cookieOf(request, name) {
-  const cookies = (request.headers.cookie ?? '').split(';').map(cookie => cookie.trim())
-  return cookies.find(cookie => cookie.startsWith(`${name}=`))?.slice(name.length + 1)
 }

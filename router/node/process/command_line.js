@@ -5,18 +5,15 @@ import { isIPv4, isIPv6 } from 'node:net'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { LIMITS, overrideLimits } from '../wire/limits.js'
 import { isFrameAncestor, isPolicy } from '../door/policy.js'
+import { filled, wrongSettings } from '../wire/agreed.js'
+import { LIMITS, overrideLimits } from '../wire/protocol.js'
 import { FLAGS } from '../wire/router_args.js'
 
 /**
  * @typedef {import('../wire/router_args.js').Flag} Flag
  * @typedef {import('../wire/router_args.js').RouterArgs} RouterArgs
- *
- * What a router is started with. `token` null makes it open to any launcher. Times in seconds.
- * @typedef {Omit<RouterArgs, 'limits' | 'port'> & {
- *   token: string | null, port: number, limits: Readonly<import('../wire/limits.js').Limits>
- * }} Settings
+ * @typedef {import('./settings.js').Settings} Settings
  */
 
 /** Seconds. @type {Record<string, number>} */
@@ -174,13 +171,13 @@ function choiceOf(said, { name, choices }) {
 /** @param {string} said @param {Flag} flag */
 function originOf(said, { name }) {
   if (isFrameAncestor(said)) return said
-  throw new WrongUsage(`--${name}: '${said}' is no origin such as https://worker.example.org or https://*.example.org`)
+  throw new WrongUsage(`--${name}: ${filled(wrongSettings.frame_ancestor, { said })}`)
 }
 
 /** @param {string} said @param {Flag} flag */
 function policyOf(said, { name }) {
   if (isPolicy(said)) return said
-  throw new WrongUsage(`--${name}: ${JSON.stringify(said)} is no Content-Security-Policy: one line of plain characters`)
+  throw new WrongUsage(`--${name}: ${filled(wrongSettings.policy, { said: JSON.stringify(said) })}`)
 }
 
 /** @param {string} said @returns {[string, string]} */

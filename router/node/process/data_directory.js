@@ -4,11 +4,10 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 
+import { dataDirectory, filled } from '../wire/agreed.js'
 import { syncDirectory } from '../wire/journal.js'
+import { BIRTH, LOCK } from '../wire/outbox_file.js'
 import { log } from './log.js'
-
-const LOCK = 'router.lock'
-const BIRTH = 'router.birth'
 
 /** The directory is another router's, or something else wrote to it. */
 export class DataDirectoryError extends Error {}
@@ -17,14 +16,13 @@ export class DataDirectoryError extends Error {}
 export class DataDirectory {
   /**
    * Throws DataDirectoryError if another router has it, errors of the system as they come.
-   * @param {string} directory
-   * @param {string} runId
+   * @param {string} directory @param {string} runId
    */
   constructor(directory, runId) {
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.path = directory
     const lock = fs.openSync(path.join(directory, LOCK), fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
-    if (!take(lock)) throw new DataDirectoryError(`${directory} is in use by ${holder(lock)}`)
+    if (!take(lock)) throw new DataDirectoryError(filled(dataDirectory.in_use, { directory, holder: holder(lock) }))
     fs.ftruncateSync(lock, 0)
     fs.writeSync(lock, JSON.stringify({ run_id: runId, pid: process.pid }), 0)
   }
@@ -38,7 +36,7 @@ export class DataDirectory {
     if (!fs.existsSync(birth)) writeWhole(birth, `${wall}\n`)
     const said = fs.readFileSync(birth, 'utf8').trim()
     if (!/^\d+(\.\d+)?$/.test(said)) {
-      throw new DataDirectoryError(`${birth} does not say when the server was first started; move it away`)
+      throw new DataDirectoryError(filled(dataDirectory.no_birth, { file: birth }))
     }
     return Math.max(0, wall - Number(said)) // a clock that was set back makes nothing younger than new
   }
@@ -58,10 +56,9 @@ function take(lock) {
 /** @param {number} lock */
 function holder(lock) {
   try {
-    const { run_id, pid } = JSON.parse(fs.readFileSync(lock, 'utf8'))
-    return `the router of run ${run_id}, process ${pid}`
+    return filled(dataDirectory.holder, JSON.parse(fs.readFileSync(lock, 'utf8')))
   } catch (error) {
-    if (error instanceof SyntaxError) return 'another router, which has just started'
+    if (error instanceof SyntaxError) return dataDirectory.unknown_holder
     throw error
   }
 }

@@ -1,16 +1,15 @@
-/* A socket that is bound to its address, and kept by the process above a router for the next one when that dies. */
+/* The socket that a router listens on: opened once, and kept by whoever starts the router again when it dies. */
 
 import dns from 'node:dns/promises'
 import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 
+/** The descriptor at which the bound socket is handed down to a router. */
+export const LISTENER = 3
+
 /** Nobody can listen there; names host and port. */
 export class CannotListen extends Error {
-  /**
-   * @param {string} host
-   * @param {number} port
-   * @param {string} reason
-   */
+  /** @param {string} host @param {number} port @param {string} reason */
   constructor(host, port, reason) {
     super(`cannot listen on ${host} port ${port}: ${reason}`)
   }
@@ -19,9 +18,7 @@ export class CannotListen extends Error {
 /**
  * The descriptor of a bound socket. This process never accepts from it, so who connects while no router is there waits.
  * Rejects with CannotListen.
- * @param {string} host
- * @param {number} port
- * @returns {Promise<number>}
+ * @param {string} host @param {number} port @returns {Promise<number>}
  */
 export async function openListener(host, port) {
   const { address, family } = await dns.lookup(host).catch(error => {
@@ -36,6 +33,11 @@ export async function openListener(host, port) {
   if (status !== 0) throw new CannotListen(host, port, reasonOf(getSystemErrorName(status)))
   if (port !== 0 && bound.port !== port) throw new CannotListen(host, port, reasonOf('EADDRINUSE'))
   return handle.fd
+}
+
+/** Say where a router listens: the ready line. @param {{port: number}} ready */
+export function sayReady(ready) {
+  process.stdout.write(`${JSON.stringify({ ready })}\n`)
 }
 
 /** @param {string} name */

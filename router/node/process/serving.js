@@ -2,23 +2,26 @@
 
 import { setFlagsFromString } from 'node:v8'
 
-import { DataDirectoryError } from './data_directory.js'
-import { JournalDamaged } from '../wire/journal.js'
 import { Router } from '../door/server.js'
-import { readSupervision } from './lease_memory.js'
+import { JournalDamaged } from '../wire/journal.js'
+import { DataDirectoryError } from './data_directory.js'
+import { LeaseMemory, isSupervised, tell } from './lease_memory.js'
+import { LISTENER, sayReady } from './listening.js'
 
 /**
  * Serve until a signal or the end of the lease. Resolves with 0, or with 1 if it cannot start and has said why on stderr.
- * @param {import('./command_line.js').Settings} settings
+ * @param {import('./settings.js').Settings} settings
  */
 export async function serve(settings) {
-  const supervision = readSupervision(process.env)
+  const isBelow = isSupervised(process.env)
   try {
-    const router = new Router(settings, supervision)
+    const router = new Router(settings, new LeaseMemory(process.env))
     for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, router.end)
     // V8 would let its space for short-lived objects grow on the way to many connections: by 3 KB for each of 5,000.
     setFlagsFromString('--semi-space-growth-factor=1')
-    supervision.sayReady({ port: await router.start() })
+    const ready = { port: await router.start(isBelow ? LISTENER : undefined) }
+    if (isBelow) tell({ ready })
+    else sayReady(ready)
     await router.over
     await router.stop()
     return 0
@@ -29,8 +32,7 @@ export async function serve(settings) {
 
 /**
  * For errors of the system, and of files; any other is a defect and says where.
- * @param {import('./command_line.js').Settings} settings
- * @param {unknown} error
+ * @param {import('./settings.js').Settings} settings @param {unknown} error
  */
 function giveUp({ host, port }, error) {
   if (!(error instanceof Error)) throw error

@@ -7,8 +7,9 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 
+import { handDown } from './lease_memory.js'
+import { sayReady } from './listening.js'
 import { log } from './log.js'
-import { handDown, sayOnStdout } from './lease_memory.js'
 
 /** Seconds before a router is started again, doubled each time that it dies. */
 const FIRST_WAIT = 0.1
@@ -20,6 +21,7 @@ const FINAL = [0, 2]
 
 /**
  * How one router's life went. `code` null: it was killed by `signal`, or could not be started.
+ * @typedef {import('../board/lease.js').LeaseState} LeaseState
  * @typedef {{isReady: boolean, seconds: number, code: number | null, signal: NodeJS.Signals | null}} Life
  */
 
@@ -28,7 +30,7 @@ export class Supervisor {
   #command
   #listener
   #patience
-  /** @type {import('./lease_memory.js').LeaseState | undefined} */
+  /** @type {LeaseState | undefined} */
   #lease
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #router
@@ -54,7 +56,7 @@ export class Supervisor {
    */
   async run() {
     for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT'])) process.on(signal, () => this.#end(signal))
-    let life = await this.#live(sayOnStdout)
+    let life = await this.#live(sayReady)
     if (!life.isReady) log.error(`the router ${endingOf(life)} before it was ready`)
     let isTried = life.isReady
     let wait = FIRST_WAIT
@@ -72,15 +74,14 @@ export class Supervisor {
 
   /**
    * One router's life, from its start to its end.
-   * @param {(ready: {port: number}) => void} onReady
-   * @returns {Promise<Life>}
+   * @param {(ready: {port: number}) => void} onReady @returns {Promise<Life>}
    */
   #live(onReady) {
     const began = now()
     const router = this.#start()
     let isReady = false
     router.on('message', message => {
-      const { ready, lease } = /** @type {import('./lease_memory.js').Word} */ (message)
+      const { ready, lease } = /** @type {{lease?: LeaseState, ready?: {port: number}}} */ (message)
       this.#lease = lease ?? this.#lease
       if (!ready) return
       isReady = true
@@ -99,7 +100,10 @@ export class Supervisor {
   #start() {
     const { args, environment } = this.#command
     const command = [...process.execArgv, /** @type {string} */ (process.argv[1]), ...args]
-    this.#router = spawn(process.execPath, command, handDown(environment, this.#lease, this.#listener))
+    this.#router = spawn(process.execPath, command, {
+      env: handDown(environment, this.#lease),
+      stdio: ['ignore', 'ignore', 'inherit', this.#listener, 'ipc'] // the socket is LISTENER there
+    })
     return this.#router
   }
 

@@ -1,53 +1,32 @@
-/* What the router answers to what it does not serve. */
+/* What the router answers to what it does not serve. No I/O. */
+
+import { filled, malformed, refusals } from './agreed.js'
 
 /** A request that is not served: the HTTP status, a word for programs and a sentence for the worker. */
 export class Refused extends Error {
-  /**
-   * @param {number} status
-   * @param {string} error
-   * @param {string} message
-   * @param {number} [retryAfter] seconds
-   */
-  constructor(status, error, message, retryAfter) {
-    super(message)
+  /** @param {import('./agreed.js').Refusal} refusal @param {Record<string, unknown>} [facts] that its sentence speaks of */
+  constructor({ status, error, message, retry_after: retryAfter }, facts = {}) {
+    super(filled(message, facts))
     this.status = status
     this.error = error
     this.retryAfter = retryAfter
   }
-}
 
-/** The launcher left for good. */
-export function finished() {
-  return new Refused(410, 'finished', 'This task is finished. Thank you for your interest.')
-}
-
-/** The launcher is not there, for now. */
-export function away() {
-  return new Refused(503, 'launcher_away', 'The task is not reachable at the moment. Please try again soon.', 10)
-}
-
-/** The launcher is there, and has not answered. */
-export function noAnswer() {
-  return new Refused(503, 'no_answer', 'The task did not answer in time. Please try again.', 10)
-}
-
-/** This server ends. */
-export function restarting() {
-  return new Refused(503, 'restarting', 'The server is going down. Please try again soon.', 5)
-}
-
-/** The disk does not take what was handed in. */
-export function storageFull() {
-  const message = "Not saved: the server's disk is full. Please keep this page open and try again."
-  return new Refused(507, 'storage_full', message, 10)
+  /** What is told of a packet, or of a body, that cannot be read. @param {Malformed} error */
+  static of({ message: reason }) {
+    return new Refused(refusals.malformed, { reason })
+  }
 }
 
 /** Bytes that are no packet; says what was expected. */
-export class Malformed extends Error {}
+export class Malformed extends Error {
+  /** @param {string} sentence @param {Record<string, unknown>} [facts] that the sentence speaks of */
+  constructor(sentence, facts = {}) {
+    super(filled(sentence, facts))
+  }
 
-/** A request that ended before it was whole: whoever sent it has gone. */
-export class CutOff extends Error {
-  constructor() {
-    super('the request was cut off')
+  /** @param {string} what @param {string} reason */
+  static expected(what, reason) {
+    return new Malformed(malformed.expected, { what, reason })
   }
 }

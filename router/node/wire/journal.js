@@ -8,6 +8,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 
+import { dataDirectory, filled } from './agreed.js'
+
 const write = promisify(fs.write)
 const datasync = promisify(fs.fdatasync)
 
@@ -17,17 +19,14 @@ const OWN = 0o600
 
 /** A line that is not the last one cannot be read: something else wrote to the file. Names file and line. */
 export class JournalDamaged extends Error {
-  /**
-   * @param {string} file
-   * @param {number} line
-   */
+  /** @param {string} file @param {number} line */
   constructor(file, line) {
-    super(`${file}:${line}: not a JSON record; the file was changed by something else, move it away`)
+    super(filled(dataDirectory.damaged, { file, line }))
   }
 }
 
 /** @typedef {{offset: number, line: Buffer}} Rec one line of the file, without its line break */
-/** @typedef {{line: Buffer, resolve?: (offset: number) => void, reject?: (error: Error) => void}} Queued */
+/** @typedef {{record: Buffer, resolve?: (offset: number) => void, reject?: (error: Error) => void}} Queued */
 
 /** One file of records. `open` first; `append` is durable when it resolves; `close` last. */
 export class Journal {
@@ -42,8 +41,7 @@ export class Journal {
   size = 0
 
   /**
-   * @param {string} file
-   * @param {(appends: number) => void} onFailure called before the appends that failed together reject
+   * @param {string} file @param {(appends: number) => void} onFailure called before the appends that failed together reject
    */
   constructor(file, onFailure) {
     this.file = file
@@ -78,31 +76,25 @@ export class Journal {
    *
    * Rejects if it could not be written; then nothing of it is in the file, and the next append tries afresh. Whatever was
    * queued behind a failed append fails with it, so that records never overtake each other.
-   * @param {Buffer} line
-   * @returns {Promise<number>}
+   * @param {Buffer} line @returns {Promise<number>}
    */
   append(line) {
-    return new Promise((resolve, reject) => this.#enqueue({ line, resolve, reject }))
+    return new Promise((resolve, reject) => this.#enqueue({ record: sealed(line), resolve, reject }))
   }
 
-  /**
-   * Append a record with the next write, without waiting. For what may be lost in a crash.
-   * @param {Buffer} line
-   */
+  /** Append a record with the next write, without waiting. For what may be lost in a crash. @param {Buffer} line */
   note(line) {
-    this.#enqueue({ line })
+    this.#enqueue({ record: sealed(line) })
   }
 
-  /**
-   * Start the file afresh with one record, atomically. Only while it is idle.
-   * @param {Buffer} line
-   */
+  /** Start the file afresh with one record, atomically. Only while it is idle. @param {Buffer} line */
   replace(line) {
     if (!this.isIdle) throw new Error('a journal is replaced while nothing is being appended')
     const fresh = this.file.replace(/\.[^.]*$/, '.fresh')
+    const record = sealed(line)
     const descriptor = fs.openSync(fresh, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, OWN)
     try {
-      fs.writeFileSync(descriptor, withLineBreak(line))
+      fs.writeFileSync(descriptor, record)
       fs.fsyncSync(descriptor)
       fs.renameSync(fresh, this.file)
     } catch (error) {
@@ -111,15 +103,11 @@ export class Journal {
     }
     this.#closeDescriptor()
     this.#descriptor = descriptor
-    this.size = line.length + 1
+    this.size = record.length
     syncDirectory(path.dirname(this.file))
   }
 
-  /**
-   * The bytes of a record that is on the disk.
-   * @param {number} offset
-   * @param {number} length
-   */
+  /** The bytes of a record that is on the disk. @param {number} offset @param {number} length */
   read(offset, length) {
     const record = Buffer.allocUnsafe(length)
     fs.readSync(this.#open, record, 0, length, offset)
@@ -149,7 +137,7 @@ export class Journal {
       const batch = this.#queued
       this.#queued = []
       try {
-        await this.#write(Buffer.concat(batch.map(({ line }) => withLineBreak(line))))
+        await this.#write(Buffer.concat(batch.map(({ record }) => record)))
         this.#settle(batch)
       } catch (error) {
         this.#fail(batch.concat(this.#queued), /** @type {Error} */ (error))
@@ -175,9 +163,9 @@ export class Journal {
 
   /** @param {Queued[]} batch */
   #settle(batch) {
-    for (const { line, resolve } of batch) {
+    for (const { record, resolve } of batch) {
       const offset = this.size
-      this.size += line.length + 1
+      this.size += record.length
       resolve?.(offset)
     }
   }
@@ -202,8 +190,7 @@ export class Journal {
 
 /**
  * The records of a journal, and where the readable part ends. Changes nothing.
- * @param {string} file
- * @returns {{records: Rec[], end: number}}
+ * @param {string} file @returns {{records: Rec[], end: number}}
  */
 export function readRecords(file) {
   const content = fs.readFileSync(file)
@@ -212,10 +199,11 @@ export function readRecords(file) {
   for (;;) {
     const end = content.indexOf(LINE_BREAK, offset)
     if (end === -1) break // what follows the last line break was torn off in the middle of an append
-    const line = content.subarray(offset, end)
-    if (!isJson(line)) {
+    const record = content.subarray(offset, end + 1)
+    const line = opened(record)
+    if (line === null) {
       // A page that never reached the disk reads as zeros, and so does what follows it.
-      if (end + 1 === content.length || line.includes(0)) break
+      if (end + 1 === content.length || record.includes(0)) break
       throw new JournalDamaged(file, records.length + 1)
     }
     records.push({ offset, line })
@@ -224,10 +212,7 @@ export function readRecords(file) {
   return { records, end: offset }
 }
 
-/**
- * Make a new or renamed file's name durable.
- * @param {string} directory
- */
+/** Make a new or renamed file's name durable. @param {string} directory */
 export function syncDirectory(directory) {
   const descriptor = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
   try {
@@ -237,17 +222,20 @@ export function syncDirectory(directory) {
   }
 }
 
-/** @param {Buffer} line */
-function withLineBreak(line) {
+// What guards a record in the file is put on in `sealed`, and is looked at and taken off in `opened`; nothing else knows of it.
+
+/** A record as the file has it. @param {Buffer} line */
+function sealed(line) {
   return Buffer.concat([line, Buffer.of(LINE_BREAK)])
 }
 
-/** @param {Buffer} line */
-function isJson(line) {
+/** The JSON of a record of the file; null for what is none. @param {Buffer} record */
+function opened(record) {
+  const line = record.subarray(0, -1)
   try {
     JSON.parse(line.toString())
-    return true
+    return line
   } catch {
-    return false
+    return null
   }
 }

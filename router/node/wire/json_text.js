@@ -18,9 +18,7 @@ const SPACE = 0x20
 /**
  * The text of one field of the object at `start`, or undefined. Of fields with one name the last counts.
  * Throws Malformed for what is nested too deep, as do the others.
- * @param {string} json
- * @param {string} name
- * @param {number} [start]
+ * @param {string} json @param {string} name @param {number} [start]
  */
 export function fieldOf(json, name, start = 0) {
   /** @type {string | undefined} */
@@ -31,22 +29,14 @@ export function fieldOf(json, name, start = 0) {
   return found
 }
 
-/**
- * The texts of all fields of an object, in their order.
- * @param {string} json
- * @returns {Map<string, string>}
- */
+/** The texts of all fields of an object, in their order. @param {string} json @returns {Map<string, string>} */
 export function fieldsOf(json) {
   const fields = new Map()
   eachField(json, 0, (key, begin, end) => fields.set(key, json.slice(begin, end)))
   return fields
 }
 
-/**
- * Where each item of an array begins.
- * @param {string} json
- * @returns {number[]}
- */
+/** Where each item of an array begins. @param {string} json @returns {number[]} */
 export function itemsOf(json) {
   const starts = []
   let at = skipSpace(json, skipSpace(json, 0) + 1)
@@ -58,19 +48,12 @@ export function itemsOf(json) {
   return starts
 }
 
-/**
- * The opposite of `fieldsOf`.
- * @param {Map<string, string>} fields
- */
+/** The opposite of `fieldsOf`. @param {Map<string, string>} fields */
 export function objectText(fields) {
   return `{${Array.from(fields, ([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`
 }
 
-/**
- * @param {string} json
- * @param {number} start
- * @param {(name: string, begin: number, end: number) => void} visit
- */
+/** @param {string} json @param {number} start @param {(name: string, begin: number, end: number) => void} visit */
 function eachField(json, start, visit) {
   let at = skipSpace(json, skipSpace(json, start) + 1)
   while (json.charCodeAt(at) !== CLOSE_OBJECT) {

@@ -1,61 +1,59 @@
-/* The packets, statuses and close codes of the wire; its limits are in limits.js. No I/O, no clock, no state.
+/* The packets, statuses, limits and close codes of the wire. No I/O, no clock, no state.
 
    What a packet means is the switchboard's business; how it travels is the server's. */
 
 import { isAscii, isUtf8 } from 'node:buffer'
 
+import * as agreed from './agreed.js'
+import { filled } from './agreed.js'
 import { Malformed } from './errors.js'
 import { fieldOf, itemsOf } from './json_text.js'
 
-export { Malformed, Refused } from './errors.js'
-
-export const PROTOCOL = 1
+export const PROTOCOL = agreed.protocol
 /** The subject of a launcher's `alive`, as Mephisto's launcher says it. */
-export const LAUNCHER_SUBJECT = 'mephisto'
+export const LAUNCHER_SUBJECT = agreed.launcherSubject
 
-// Packet types, from pages, to pages, from and to the launcher.
-export const ALIVE = 'alive'
-export const HEARTBEAT = 'heartbeat'
-export const UPDATE_STATUS = 'update_status'
-export const CLIENT_BOUND_LIVE_UPDATE = 'client_bound_live_update'
-export const MEPHISTO_BOUND_LIVE_UPDATE = 'mephisto_bound_live_update'
-export const REQUEST_STATUSES = 'request_statuses'
-export const RETURN_STATUSES = 'return_statuses'
-export const REGISTER_AGENT = 'register_agent'
-export const AGENT_DETAILS = 'agent_details'
-export const SUBMIT_ONBOARDING = 'submit_onboarding'
-export const SUBMIT_UNIT = 'submit_unit'
-export const SUBMIT_METADATA = 'submit_metadata'
-export const LOG_ERROR = 'log_error'
-export const WELCOME = 'welcome'
-export const ACK = 'ack'
-export const LEASE = 'lease'
-export const DRAIN = 'drain'
-export const BYE = 'bye'
-export const PEERS = 'peers'
-export const ERROR = 'error'
-
-// Close codes, the protocol's and the router's own.
-export const GOING_AWAY = 1001
-export const MESSAGE_TOO_BIG = 1009
-export const MALFORMED = 4400
-export const BAD_TOKEN = 4401
-export const DISPLACED = 4409
+/** Packet types, from pages, to pages, from and to the launcher. */
+export const {
+  ALIVE, HEARTBEAT, UPDATE_STATUS, CLIENT_BOUND_LIVE_UPDATE, MEPHISTO_BOUND_LIVE_UPDATE, REQUEST_STATUSES, RETURN_STATUSES,
+  REGISTER_AGENT, AGENT_DETAILS, SUBMIT_ONBOARDING, SUBMIT_UNIT, SUBMIT_METADATA, LOG_ERROR, WELCOME, ACK, LEASE, DRAIN, BYE,
+  PEERS, ERROR
+} = agreed.packets
 
 // Statuses of an agent (protocol §5).
-export const NONE = 'none'
-export const DISCONNECT = 'disconnect'
-export const WORKING = new Set(['onboarding', 'waiting', 'in task'])
+export const { none: NONE, disconnect: DISCONNECT } = agreed.statuses
+export const WORKING = new Set(agreed.statuses.working)
 /** The agent's work is in the launcher's hands: another submission is refused. */
-export const TAKEN = new Set(['completed', 'approved', 'soft_rejected', 'rejected'])
-/** Characters of an agent's or a submission's id, so that what a packet says around its data has an upper bound. */
-export const LONGEST_ID = 256
-/** Seconds: a lease is no longer than a century. */
-const LONGEST_LEASE = 3_200_000_000
+export const TAKEN = new Set(agreed.statuses.taken)
+export const STATUSES = new Set([NONE, DISCONNECT, ...WORKING, ...TAKEN, ...agreed.statuses.others])
 
-export const STATUSES = new Set([
-  NONE, 'accepted', DISCONNECT, 'timeout', 'partner disconnect', 'expired', 'returned', ...WORKING, ...TAKEN
-])
+/** Characters of an agent's or a submission's id, so that what a packet says around its data has an upper bound. */
+export const LONGEST_ID = agreed.bounds.id
+
+/** @typedef {{[name in keyof typeof agreed.limits]: number}} Limits bytes, counts and seconds */
+
+const LIMIT_NAMES = /** @type {(keyof Limits)[]} */ (Object.keys(agreed.limits))
+
+/** What a router takes and how long it waits. @type {Readonly<Limits>} */
+export const LIMITS = Object.freeze(
+  /** @type {Limits} */ (Object.fromEntries(LIMIT_NAMES.map(name => [name, agreed.limits[name].default])))
+)
+
+/**
+ * A copy with the named limits set. Throws RangeError for a name that is none, or a value that is no positive number.
+ * @param {Readonly<Limits>} limits @param {Iterable<[string, string]>} settings @returns {Readonly<Limits>}
+ */
+export function overrideLimits(limits, settings) {
+  const changed = { ...limits }
+  for (const [said, value] of settings) {
+    const name = LIMIT_NAMES.find(name => name === said)
+    const { unknown_limit, limit } = agreed.wrongSettings
+    if (!name) throw new RangeError(filled(unknown_limit, { name: said, names: LIMIT_NAMES.join(', ') }))
+    if (!/^\d+(\.\d+)?$/.test(value) || Number(value) <= 0) throw new RangeError(filled(limit, { name, value }))
+    changed[name] = agreed.limits[name].kind === 'seconds' ? Number(value) : Math.trunc(Number(value))
+  }
+  return Object.freeze(changed)
+}
 
 /**
  * What anyone may say over a socket. `data` is JSON text, passed on as it came.
@@ -85,11 +83,13 @@ export const number = value => Number.isFinite(value)
 /** @param {unknown} value */
 export const integer = value => Number.isSafeInteger(value)
 /** @param {unknown} value */
-export const leaseSeconds = value => typeof value === 'number' && value > 0 && value <= LONGEST_LEASE
+export const leaseSeconds = value => typeof value === 'number' && value > 0 && value <= agreed.bounds.lease
 /** @param {unknown} value */
 export const port = value => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65535
 /** @param {unknown} value */
 export const object = value => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** @param {(value: unknown) => boolean} kind */
+export const optional = kind => (/** @type {unknown} */ value) => value === undefined || kind(value)
 /** @param {(value: unknown) => boolean} kind */
 export const maybe = kind => (/** @type {unknown} */ value) => value === undefined || value === null || kind(value)
 
@@ -102,17 +102,13 @@ const PACKET = {
   router_incoming_timestamp: maybe(number),
   router_outgoing_timestamp: maybe(number),
   number: maybe(integer),
-  files: value => value === undefined || Array.isArray(value),
+  files: optional(Array.isArray),
   data_file: maybe(text),
   submission_id: maybe(text)
 }
-const A_FRAME = 'a packet or an array of packets'
+const A_FRAME = agreed.malformed.frame
 
-/**
- * The packets of a frame: one packet, or an array of them. Throws Malformed.
- * @param {Buffer} frame
- * @returns {Packet[]}
- */
+/** The packets of a frame: one packet, or an array of them. Throws Malformed. @param {Buffer} frame @returns {Packet[]} */
 export function decodeFrame(frame) {
   const { value, json } = decode(frame, A_FRAME)
   if (!Array.isArray(value)) return [readPacket(value, json, 0)]
@@ -120,12 +116,7 @@ export function decodeFrame(frame) {
   return value.map((said, index) => readPacket(said, json, starts[index]))
 }
 
-/**
- * @param {unknown} value
- * @param {string} json
- * @param {number} start of the packet in the JSON
- * @returns {Packet}
- */
+/** @param {unknown} value @param {string} json @param {number} start of the packet in the JSON @returns {Packet} */
 function readPacket(value, json, start) {
   const said = check(value, PACKET, A_FRAME)
   return {
@@ -142,18 +133,16 @@ function readPacket(value, json, start) {
  *
  * Half a surrogate pair is mended to U+FFFD: a text field with a maximum length cuts an emoji in two, and browsers send it,
  * but not every reader of JSON takes it.
- * @param {Buffer} bytes
- * @param {string} expected
- * @returns {{value: any, json: string}}
+ * @param {Buffer} bytes @param {string} expected @returns {{value: any, json: string}}
  */
 export function decode(bytes, expected) {
-  if (!isUtf8(bytes)) throw new Malformed(`expected ${expected}: this is not UTF-8`)
+  if (!isUtf8(bytes)) throw Malformed.expected(expected, 'this is not UTF-8')
   const written = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8')
   const json = /\\u[dD]/.test(written) ? written.replace(ESCAPE, mendSurrogate) : written
   try {
     return { value: JSON.parse(json), json }
   } catch (error) {
-    throw new Malformed(`expected ${expected}: ${/** @type {Error} */ (error).message}`)
+    throw Malformed.expected(expected, /** @type {Error} */ (error).message)
   }
 }
 
@@ -166,28 +155,25 @@ function mendSurrogate(escape) {
 
 /**
  * The value, once each field is what it may be. Throws Malformed.
- * @param {unknown} value
- * @param {Shape} shape
- * @param {string} expected
- * @returns {any}
+ * @param {unknown} value @param {Shape} shape @param {string} expected @returns {any}
  */
 export function check(value, shape, expected) {
-  if (!object(value)) throw new Malformed(`expected ${expected}: this is no JSON object`)
+  if (!object(value)) throw Malformed.expected(expected, 'this is no JSON object')
   const said = /** @type {Record<string, unknown>} */ (value)
   for (const name in shape) {
-    if (!shape[name](said[name])) throw new Malformed(`expected ${expected}: ${name} is missing, or of another type`)
+    if (!shape[name](said[name])) throw Malformed.expected(expected, `${name} is missing, or of another type`)
   }
   return said
 }
 
 /**
  * The data of a packet, once each field is what it may be. Throws Malformed.
- * @param {Packet} packet
- * @param {Shape} shape
- * @returns {any}
+ * @param {Packet} packet @param {Shape} shape @returns {any}
  */
 export function checkData(packet, shape) {
-  return check(JSON.parse(packet.data), shape, `${packet.packet_type} with data {${Object.keys(shape).join(', ')}}`)
+  const { packet_type } = packet
+  const fields = Object.keys(shape).join(', ')
+  return check(JSON.parse(packet.data), shape, filled(agreed.malformed.packet_data, { packet_type, fields }))
 }
 
 /**
@@ -197,10 +183,7 @@ export function checkData(packet, shape) {
 
 /**
  * A packet of the router's as JSON: it always has a type, a subject and data, as Mephisto's channel demands.
- * @param {string} type
- * @param {string} subject
- * @param {string} data JSON
- * @param {Times} [times]
+ * @param {string} type @param {string} subject @param {string} data JSON @param {Times} [times]
  */
 export function encode(type, subject, data, { clientTimestamp, serverTimestamp, wall } = {}) {
   let json = `{"packet_type":"${type}","subject_id":${JSON.stringify(subject)},"data":${data}`
@@ -222,10 +205,7 @@ export class Envelope {
   submissionId = null
 
   /**
-   * @param {string} type
-   * @param {string} subject
-   * @param {string} data JSON
-   * @param {number | null} clientTimestamp
+   * @param {string} type @param {string} subject @param {string} data JSON @param {number | null} clientTimestamp
    * @param {number} wall
    */
   constructor(type, subject, data, clientTimestamp, wall) {
@@ -252,18 +232,14 @@ export class Envelope {
 
 /**
  * The router's names of the uploads that a packet speaks of.
- * @param {UploadedFile[]} files
- * @param {string | null} dataFile
+ * @param {UploadedFile[]} files @param {string | null} dataFile
  */
 export function namesOf(files, dataFile) {
   const names = files.map(file => file.filename)
   return dataFile === null ? names : [...names, dataFile]
 }
 
-/**
- * One frame of packets that are encoded already.
- * @param {string[]} packets
- */
+/** One frame of packets that are encoded already. @param {string[]} packets */
 export function encodeFrame(packets) {
   return packets.length === 1 ? packets[0] : `[${packets.join(',')}]`
 }
