@@ -216,9 +216,8 @@ def _problems_of_programs(args: LocalArgs) -> list[Problem]:
 
 
 def _channels_to(site: Site, replicas: Sequence[Replica], listener: Listener) -> list[Channel]:
-    gone = [replica for replica in replicas if not replica.may_stand(site.run_id)]
-    there = [replica for replica in replicas if replica not in gone]
-    spread = Spread(gone if there else [])
+    there = [replica for replica in replicas if replica.may_stand(site.run_id)]
+    spread = Spread()
     return [ReplicaChannel(site, replica, spread, listener=listener) for replica in there or replicas]
 
 
@@ -231,7 +230,7 @@ def _stands(site: Site) -> bool:
 
 
 def _all_stand(site: Site) -> bool:
-    """Whether none of several is gone: on the port of one that is, another one may answer in its place."""
+    """Whether none of several is gone: the others serve on, and the run is not whole."""
     replicas = recorded(site)
     return len(replicas) < 2 or all(replica.stands(site.run_id) for replica in replicas)
 

@@ -1,14 +1,12 @@
 """The channels to several routers of one run: they tell each router of the others, and notice when one is gone for good.
 
 Who opens the task is sent to the router that is to serve him, by the routers themselves (`peers` of the wire contract). When
-a router is gone, the others send nobody there any more, and one of them listens on its port as well: its link and the pages
-that are still open find somebody there.
+a router is gone for good, the others send nobody there any more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from falsework.engine.channel.channel import WebSocketChannel
 from falsework.engine.channel.listener import Ears, Listener
@@ -24,10 +22,9 @@ GLANCE = 1.0
 
 
 class Spread:
-    """Which of a run's routers are there, as far as its channels know. `gone` are those that were gone before."""
+    """Which of a run's routers are there, as far as its channels know."""
 
-    def __init__(self, gone: Sequence[Replica]) -> None:
-        self._lost: dict[int, Replica] = {replica.number: replica for replica in gone}
+    def __init__(self) -> None:
         self._channels: dict[int, ReplicaChannel] = {}
 
     def add(self, channel: ReplicaChannel) -> None:
@@ -37,20 +34,16 @@ class Spread:
     def lose(self, replica: Replica) -> None:
         """A router is lost for good: the others hear of it. May be repeated."""
         if self._channels.pop(replica.number, None) is not None:
-            self._lost[replica.number] = replica
             for channel in self._channels.values():
                 self.tell(channel)
 
     def tell(self, channel: ReplicaChannel) -> None:
-        """Say to a router which there are; quiet for one that is lost. The first listens in the place of those that are."""
+        """Say to a router which there are; quiet for one that is lost."""
         own = channel.replica.number
         if own not in self._channels:
             return
         ports = {str(number): channel.replica.port for number, channel in sorted(self._channels.items())}
-        adopted = (
-            [replica.port for replica in self._lost.values() if replica.port] if own == min(self._channels) else []
-        )
-        channel.send(Envelope(PEERS, LAUNCHER_SUBJECT, {"own": str(own), "ports": ports, "adopted": adopted}))
+        channel.send(Envelope(PEERS, LAUNCHER_SUBJECT, {"own": str(own), "ports": ports}))
 
 
 class ReplicaChannel(WebSocketChannel):

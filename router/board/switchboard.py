@@ -77,8 +77,6 @@ class Switchboard:
         self.waiting: dict[str, Waiting] = {}
         self.counters: Counter[str] = Counter()
         self.peers = Peers()
-        self.adopted: list[int] = []
-        """Ports of routers that are gone, where this one listens in their place."""
         self._acknowledge = acknowledge
         self._last_tick = lease.started
         self._from_page: dict[str, Callable[[Peer, Packet, Instant], None]] = {
@@ -327,8 +325,8 @@ class Switchboard:
             waiting.settle(Refused(410, "finished", "This task is finished. Thank you for your interest."))
 
     def _launcher_peers(self, packet: Packet, at: Instant) -> None:
-        news = _read(packet, _PEERS, "own, ports, adopted")
-        self.peers, self.adopted = Peers(news.own, news.ports), news.adopted
+        news = _read(packet, _PEERS, "own, ports")
+        self.peers = Peers(news.own, news.ports)
 
     def _launcher_alive_again(self, packet: Packet, at: Instant) -> None:
         """Mephisto's launcher says `alive` twice on the first connection of its process: it knows of no request yet."""

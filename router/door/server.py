@@ -30,7 +30,6 @@ from ..wire.protocol import (
     Refused,
     decode_frame,
 )
-from .adoption import Adoption
 from .delivery import Delivery
 from .frames import MESSAGE_TOO_BIG, TEXT
 from .metrics import render
@@ -74,7 +73,6 @@ class Router:
         self._page_headers = page_headers(settings.content_security_policy, settings.frame_ancestors)
         self._client_files = Path(str(resources.files("falsework.router"))) / "client"
         self._runner: web.AppRunner | None = None
-        self._adoption: Adoption | None = None
         self._ticking: asyncio.Task[None] | None = None
 
     async def start(self, listeners: list[socket.socket]) -> None:
@@ -101,7 +99,6 @@ class Router:
             shutdown_timeout=STOP_PATIENCE,
         )
         await self._runner.setup()
-        self._adoption = Adoption(self.settings.host, self._runner)
         for listener in listeners:
             await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
         self._ticking = asyncio.create_task(self._tick())
@@ -226,15 +223,6 @@ class Router:
             self._memory.save(self.switchboard.lease.state)
         if packet.packet_type == wire.BYE:
             self._check_over(at)
-        if packet.packet_type == wire.PEERS:
-            self._adopt(peer, packet)
-
-    def _adopt(self, launcher: Peer, packet: Packet) -> None:
-        try:
-            if self._adoption is not None:
-                self._adoption.adopt(self.switchboard.adopted)
-        except Refused as refused:
-            self.switchboard.refuse(launcher, packet.subject_id, refused)
 
     def _welcome(self) -> dict[str, Any]:
         return {

@@ -149,12 +149,11 @@ class LeaseRenewal(msgspec.Struct):
 class PeersNews(msgspec.Struct):
     """The data of a `peers`: the routers of this run, by number, and on which port each one listens.
 
-    `own` is the number of whoever is told; on the ports `adopted` it listens as well, in the place of a router that is gone.
+    `own` is the number of whoever is told.
     """
 
     own: str
     ports: dict[str, Port]
-    adopted: list[Port] = []
 
 
 @dataclass(frozen=True)
