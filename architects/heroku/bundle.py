@@ -24,10 +24,10 @@ from ..machine.mark import RUN_ID
 from ..shipping.node_binary import Node
 from ..shipping.router_args import arguments, router_args
 from ..shipping.routers import (
-    CLIENT_SOURCE,
     NODE_SOURCE,
     OF_DEVELOPERS,
     PYTHON_SOURCE,
+    SHARED,
     Shipment,
     make_bundle,
     node_and_modules,
@@ -77,8 +77,7 @@ async def _ship_python(site: Site) -> Bundle:
 async def _ship_node(site: Site) -> Bundle:
     node, modules = await node_and_modules(site)
     start = server_command(NODE_START, site)
-    adds = {"client": CLIENT_SOURCE}
-    shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, ENVIRONMENT, adds, modules)
+    shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, ENVIRONMENT, SHARED, modules)
     return await _bundled(site, shipment, {"package.json": _package(site.run_id, node)})
 
 

@@ -14,14 +14,9 @@ from falsework.router.board.agents import Peer
 from falsework.router.board.lease import Lease
 from falsework.router.board.switchboard import Instant, Switchboard
 from falsework.router.wire import protocol as wire
-from falsework.router.wire.protocol import (
-    Envelope,
-    Limits,
-    Malformed,
-    Packet,
-    Refused,
-    decode_frame,
-)
+from falsework.router.wire.agreed import AGREED, filled
+from falsework.router.wire.errors import Malformed, Refused
+from falsework.router.wire.protocol import Envelope, Limits, Packet, decode_frame
 
 from .held import Held
 
@@ -31,7 +26,7 @@ class MockBoard:
 
     def __init__(self, run_id: str, token: str, limits: Limits) -> None:
         self.run_id, self.limits = run_id, limits
-        self.cookie = f"falsework_{run_id}"
+        self.cookie = filled(AGREED.pages.session_cookie, run_id=run_id)
         """Under which a browser says which session it is."""
         self.held = Held()
         self.uploads: dict[str, bytes] = {}
@@ -47,10 +42,10 @@ class MockBoard:
         """The packets of a frame; what is none is answered with an `error` packet."""
         try:
             if isinstance(frame, bytes):
-                raise Refused(400, "not_text", "frames are JSON text")
+                raise Refused(AGREED.refusals.not_text)
             return decode_frame(frame.encode())
         except Malformed as malformed:
-            self.switchboard.refuse(peer, None, Refused(400, "malformed", str(malformed)))
+            self.switchboard.refuse(peer, None, Refused.of(malformed))
         except Refused as refused:
             self.switchboard.refuse(peer, None, refused)
         return []
@@ -81,10 +76,7 @@ class MockBoard:
 
     def turn_away(self) -> None:
         """Answer every page whose request waits for the launcher: the server is going down."""
-        waiting = list(self.switchboard.waiting.values())
-        self.switchboard.waiting.clear()
-        for one in waiting:
-            one.settle(Refused(503, "restarting", "The server is going down. Please try again soon.", retry_after=5))
+        self.switchboard.waiting.refuse_all(AGREED.refusals.restarting)
 
     def _welcome(self) -> dict[str, Any]:
         limits = {name: getattr(self.limits, name) for name in ("frame", "submission", "upload", "upload_files")}

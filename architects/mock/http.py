@@ -6,12 +6,13 @@ import asyncio
 import logging
 import socket
 
+from falsework.router.wire.agreed import AGREED
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 from tornado.web import Application, RequestHandler
 
 from .board import MockBoard
-from .pages import SAID_EVERYWHERE, Pages
+from .pages import Pages
 from .sockets import Listening, Socket
 
 HOST = "127.0.0.1"
@@ -88,7 +89,7 @@ class _Nothing(RequestHandler):
     """What is asked for and is not there."""
 
     def set_default_headers(self) -> None:
-        for name, value in SAID_EVERYWHERE.items():
+        for name, value in AGREED.policy.everywhere.items():
             self.set_header(name, value)
 
     def prepare(self) -> None:

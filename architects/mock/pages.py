@@ -9,16 +9,17 @@ from collections.abc import Awaitable, Callable, Sized
 from typing import Any
 
 import msgspec
-from falsework.router.board.switchboard import Waiting
+from falsework.router.board.waiting import Waiting
 from falsework.router.wire import protocol as wire
-from falsework.router.wire.protocol import Envelope, Malformed, Refused, encode
+from falsework.router.wire.agreed import AGREED, filled
+from falsework.router.wire.errors import Malformed, Refused
+from falsework.router.wire.protocol import Envelope, encode
 from tornado.web import RequestHandler
 
 from .board import MockBoard
 
 FRAME_ALLOWANCE = 4096
 """Bytes of a frame that the packet around the data may take."""
-SAID_EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
 _NULL = msgspec.Raw(b"null")
 _EMPTY = msgspec.Raw(b"{}")
@@ -55,7 +56,7 @@ class Submission(msgspec.Struct):
     def id(self) -> str:
         """By which a repeat is known for one. Raises Malformed."""
         if self.submission_id and len(self.submission_id) > wire.LONGEST_ID:
-            raise Malformed(f"a submission_id has {wire.LONGEST_ID} characters at the most")
+            raise Malformed(AGREED.malformed.submission_id, limit=wire.LONGEST_ID)
         return self.submission_id or hashlib.sha256(bytes(self.final_data)).hexdigest()
 
 
@@ -66,7 +67,7 @@ class Asked(RequestHandler):
         self.board, self._act = board, act
 
     def set_default_headers(self) -> None:
-        for name, value in SAID_EVERYWHERE.items():
+        for name, value in AGREED.policy.everywhere.items():
             self.set_header(name, value)
 
     @property
@@ -79,7 +80,7 @@ class Asked(RequestHandler):
         try:
             answer = await self._act(self)
         except Malformed as malformed:
-            self._refuse(Refused(400, "malformed", str(malformed)))
+            self._refuse(Refused.of(malformed))
         except Refused as refused:
             self._refuse(refused)
         else:
@@ -128,7 +129,7 @@ class Pages:
 
     async def request_agent(self, asked: Asked) -> Answer:
         """Held open until the launcher says who this worker is."""
-        body = self._body(asked, _AGENT_REQUEST, "provider_data, client_timestamp")
+        body = self._body(asked, _AGENT_REQUEST, AGREED.malformed.agent_request)
         waiting, answer = self._open(asked)
         data = {"provider_data": body.provider_data, "request_id": waiting.request_id}
         waiting.packet = encode(self._envelope(wire.REGISTER_AGENT, waiting.request_id, data, body.client_timestamp))
@@ -137,7 +138,7 @@ class Pages:
 
     async def submit_onboarding(self, asked: Asked) -> Answer:
         """Durable; then held open until the launcher says what comes next for this worker."""
-        body = self._body(asked, _ONBOARDING, "provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp")
+        body = self._body(asked, _ONBOARDING, AGREED.malformed.onboarding)
         said = body.provider_data
         agent = self._switchboard.worker(said.USED_AGENT_ID, asked.session, self._board.at())
         self._switchboard.check_open()
@@ -157,7 +158,7 @@ class Pages:
             envelope = self._envelope(wire.SUBMIT_UNIT, agent.agent_id, body.final_data, body.client_timestamp)
             envelope.submission_id = agent.submission_id = body.id
             self._board.hold(envelope)
-        return {"status": "Submitted!"}
+        return {"status": AGREED.pages.submitted}
 
     async def submit_metadata(self, asked: Asked) -> Answer:
         """Durable; an agent may hand in any number."""
@@ -166,18 +167,18 @@ class Pages:
         self._switchboard.check_open()
         self._check_size(body.metadata)
         self._board.hold(self._envelope(wire.SUBMIT_METADATA, agent.agent_id, body.metadata, body.client_timestamp))
-        return {"status": "Submitted metadata"}
+        return {"status": AGREED.pages.submitted_metadata}
 
     async def log_error(self, asked: Asked) -> Answer:
         """Passed on to the launcher; not durable."""
         body, at = self._submission(asked, "error_data"), self._board.at()
         self._switchboard.worker(body.USED_AGENT_ID, asked.session, at)
         self._switchboard.log_error(body.USED_AGENT_ID, body.error_data, body.client_timestamp, at)
-        return {"status": "Error log sent!"}
+        return {"status": AGREED.pages.logged}
 
     async def is_alive(self, asked: Asked) -> Answer:
         """Says whose server this is."""
-        return {"status": "Alive!", "run_id": self._board.run_id}
+        return {"status": AGREED.pages.alive, "run_id": self._board.run_id}
 
     async def get_timestamp(self, asked: Asked) -> Answer:
         """Milliseconds."""
@@ -205,10 +206,10 @@ class Pages:
     async def download_file(self, asked: Asked) -> Answer:
         """What was uploaded, to who has the launcher's token."""
         if not self._switchboard.link.knows(asked.request.headers.get("Authorization", "").removeprefix("Bearer ")):
-            raise Refused(401, "not_the_launcher", "Only this run's launcher may fetch files.")
+            raise Refused(AGREED.refusals.no_download)
         content = self._board.uploads.get((asked.request.path or "").removeprefix("/download_file/"))
         if content is None:
-            raise Refused(404, "no_such_file", "There is no such file here.")
+            raise Refused(AGREED.refusals.no_such_file)
         asked.set_header("Content-Type", "application/octet-stream")
         asked.set_header("Content-Disposition", "attachment")
         return content
@@ -218,17 +219,16 @@ class Pages:
     def _body(self, asked: Asked, decoder: msgspec.json.Decoder[wire.T], fields: str) -> wire.T:
         body = asked.request.body
         if len(body) > self._board.limits.submission:
-            limit = self._board.limits.submission
-            raise Refused(413, "too_large", f"The limit for one answer is {limit} bytes.")
-        return wire.decode(body, decoder, f"a JSON object with {fields}")
+            raise Refused(AGREED.refusals.answer_too_large, limit=self._board.limits.submission)
+        return wire.decode(body, decoder, filled(AGREED.malformed.json_object, fields=fields))
 
     def _submission(self, asked: Asked, data_field: str) -> Submission:
-        return self._body(asked, _SUBMISSION, f"USED_AGENT_ID, {data_field}, client_timestamp")
+        return self._body(asked, _SUBMISSION, filled(AGREED.malformed.submission, field=data_field))
 
     def _check_size(self, data: msgspec.Raw) -> None:
         limit = self._board.limits.frame - FRAME_ALLOWANCE
         if len(data) > limit:
-            raise Refused(413, "too_large", f"The limit for one answer is {limit} bytes.")
+            raise Refused(AGREED.refusals.answer_too_large, limit=limit)
 
     def _envelope(self, packet_type: str, subject_id: str, data: Any, client_timestamp: float | None) -> Envelope:
         wall = self._board.at().wall
@@ -249,8 +249,9 @@ class Pages:
         if isinstance(outcome, Refused):
             raise outcome
         secure = asked.request.headers.get("X-Forwarded-Proto", asked.request.protocol) == "https"
-        flags = "SameSite=None; Secure; Partitioned" if secure else "SameSite=Lax"
-        asked.set_header("Set-Cookie", f"{self._board.cookie}={waiting.session}; Path=/; HttpOnly; {flags}")
+        flags = AGREED.pages.over_https if secure else AGREED.pages.over_http
+        cookie = filled(AGREED.pages.session, cookie=self._board.cookie, session=waiting.session, flags=flags)
+        asked.set_header("Set-Cookie", cookie)
         asked.set_header("Content-Type", "application/json")
         return outcome
 

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from falsework.router.board.launcher_link import HandshakeRefused
 from falsework.router.wire import protocol as wire
-from falsework.router.wire.protocol import Envelope, Limits, Malformed, Packet, encode
+from falsework.router.wire.errors import Malformed
+from falsework.router.wire.protocol import Envelope, Limits, Packet, encode
 
 from .board import MockBoard
 from .http import Loopback

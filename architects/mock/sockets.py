@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from falsework.router.wire.protocol import Packet, Refused, encode_frame
+from falsework.router.wire.errors import Refused
+from falsework.router.wire.protocol import Packet, encode_frame
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 

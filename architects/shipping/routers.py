@@ -16,7 +16,7 @@ from pathlib import Path
 from falsework.engine.contract.architect import Site
 from falsework.engine.contract.bundle import Bundle
 from falsework.engine.contract.cancellation import uncancelled
-from falsework.engine.contract.copying import copy_tree
+from falsework.engine.contract.copying import copy_file, copy_tree
 from falsework.engine.errors import PrepareFailed
 
 from ..machine.mark import RUN_ID
@@ -32,6 +32,8 @@ PYTHON_SOURCE = Path(str(files("falsework.router")))
 NODE_SOURCE = PYTHON_SOURCE / "node"
 CLIENT_SOURCE = PYTHON_SOURCE / "client"
 """falsework.js, which both routers serve."""
+SHARED = {"client": CLIENT_SOURCE, "wire/agreed.json": PYTHON_SOURCE / "wire" / "agreed.json"}
+"""What lies outside the Node router's directory where it is worked on, and inside it in a bundle."""
 OF_DEVELOPERS = (MODULES, "tsconfig.json")
 """What lies beside the Node router where it is worked on."""
 
@@ -63,7 +65,7 @@ async def ship_node(site: Site) -> Bundle:
     """The bundle of the router written for Node, its packages in it; they are installed the first time. Raises PrepareFailed."""
     node, modules = await node_and_modules(site)
     start = (str(node.program), "router/server.js")
-    shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, adds={"client": CLIENT_SOURCE}, modules=modules)
+    shipment = Shipment("node", NODE_SOURCE, start, OF_DEVELOPERS, adds=SHARED, modules=modules)
     return await bundled(site, shipment)
 
 
@@ -97,7 +99,7 @@ def make_bundle(site: Site, shipment: Shipment) -> Bundle:
     router = bundle.directory / "router"
     try:
         for name, source in shipment.adds.items():
-            copy_tree(source, router / name)
+            (copy_tree if source.is_dir() else copy_file)(source, router / name)
         if shipment.modules is not None:
             link_tree(shipment.modules, router / MODULES)
     except OSError as error:

@@ -18,12 +18,8 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from ...router.wire import protocol as wire
-from ...router.wire.protocol import (
-    Envelope,
-    Malformed,
-    Packet,
-    encode,
-)
+from ...router.wire.errors import Malformed
+from ...router.wire.protocol import Envelope, Packet, encode
 from ..errors import ChannelError, ConnectFailed
 from .listener import Listener
 from .outgoing import Outgoing

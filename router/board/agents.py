@@ -11,13 +11,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-from ..wire.protocol import (
-    DISCONNECT,
-    NONE,
-    WORKING,
-    Limits,
-    Refused,
-)
+from ..wire.agreed import AGREED
+from ..wire.errors import Refused
+from ..wire.protocol import DISCONNECT, NONE, WORKING, Limits
 
 
 class Peer(Protocol):
@@ -116,14 +112,12 @@ class Agents:
         """The agent that a page names, if it may speak for it. Raises Refused: 404 unknown, 403 somebody else's."""
         agent = self.get(agent_id)
         if agent is None:
-            raise Refused(404, "unknown_agent", "This page is not signed in to the task. Please reload it.")
-        if session is None:
-            if agent.session_proven:
-                raise Refused(403, "not_your_agent", "This work belongs to another browser.")
-        elif agent.session in (None, session):
+            raise Refused(AGREED.refusals.not_signed_in)
+        is_owner = not agent.session_proven if session is None else agent.session in (None, session)
+        if not is_owner:
+            raise Refused(AGREED.refusals.not_your_agent)
+        if session is not None:
             agent.session, agent.session_proven = session, True
-        else:
-            raise Refused(403, "not_your_agent", "This work belongs to another browser.")
         return agent
 
     def attach(self, agent: Agent, peer: Peer) -> Peer | None:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hmac
 from collections import deque
 
-from ..wire.protocol import (
-    BAD_TOKEN,
-    DISPLACED,
-    Hello,
-    Limits,
-)
+from ..wire.agreed import AGREED, Closing, filled
+from ..wire.protocol import Hello, Limits
 from .agents import Peer
 
 
 class HandshakeRefused(Exception):
     """A launcher that is not let in; the close code and the reason."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        self.code, self.reason = code, reason
-        super().__init__(reason)
+    def __init__(self, closing: Closing, **facts: object) -> None:
+        """`facts` are those that the reason speaks of."""
+        self.code, self.reason = closing.code, filled(closing.reason, **facts)
+        super().__init__(self.reason)
 
 
 class LauncherLink:
@@ -44,11 +41,11 @@ class LauncherLink:
     def check(self, hello: Hello) -> None:
         """Raise HandshakeRefused unless this launcher may attach now."""
         if not self.knows(hello.token or ""):
-            raise HandshakeRefused(BAD_TOKEN, "the token is wrong: only this run's launcher may attach")
+            raise HandshakeRefused(AGREED.closings.bad_token)
         if hello.protocol == 0:
             return
         if hello.epoch < self.epoch or (self.peer is not None and hello.epoch == self.epoch):
-            raise HandshakeRefused(DISPLACED, f"a launcher of epoch {self.epoch} is here; {hello.epoch} is not newer")
+            raise HandshakeRefused(AGREED.closings.not_newer, epoch=self.epoch, said=hello.epoch)
 
     def knows(self, token: str) -> bool:
         """Whether whoever says this is this run's launcher, in constant time. An open router believes anybody."""
@@ -58,7 +55,7 @@ class LauncherLink:
     def attach(self, peer: Peer, hello: Hello, now: float) -> None:
         """Make this the launcher. The one before it, if still there, is closed."""
         if self.peer is not None:
-            self.peer.close(DISPLACED, "a newer launcher took over")
+            self.peer.close(AGREED.closings.displaced.code, AGREED.closings.displaced.reason)
         self.peer, self.protocol = peer, hello.protocol
         self.epoch = max(self.epoch, hello.epoch)
         self.connection += 1

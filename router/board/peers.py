@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 
-WORKER_NAMES = ("worker_id", "workerId", "participant_id")
-"""The parameters of a link that say who opens it, as crowd sites and links of one's own call them."""
-
 
 class Peers:
     """The routers of a run, by number: on which port each one listens. `own` is the number of this one."""

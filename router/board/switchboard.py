@@ -9,27 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..wire import protocol as wire
-from ..wire.protocol import (
-    Envelope,
-    Limits,
-    Malformed,
-    Packet,
-    Refused,
-    encode,
-)
+from ..wire.agreed import AGREED, filled
+from ..wire.errors import Malformed, Refused
+from ..wire.protocol import Envelope, Limits, Packet, encode
 from .agents import Agent, Agents, Peer
 from .launcher_link import HandshakeRefused, LauncherLink
 from .lease import Admission, Lease
 from .peers import Peers
+from .waiting import Waiting, WaitingRequests
 
-FARTHEST_TIMESTAMP = 1e12
-"""Seconds; what lies beyond is no time that a clock could show."""
 STOOD_STILL = 1.0
 """Seconds between two ticks from which the router itself was held up, however short a silence is allowed."""
 
@@ -39,23 +32,6 @@ class Instant(NamedTuple):
 
     now: float
     wall: float
-
-
-Settle = Callable[[bytes | Refused], None]
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A page's request that the launcher must answer."""
-
-    request_id: str
-    session: str
-    since: float
-    settle: Settle
-    packet: bytes | None
-    """What to say to a launcher that has not heard of it; None where the outbox carries it."""
-    sent_on: int = 0
-    """The launcher's connection on which it was said last; 0: not yet."""
 
 
 class Switchboard:
@@ -74,7 +50,7 @@ class Switchboard:
         self.run_id, self.limits, self.lease = run_id, limits, lease
         self.agents = Agents(limits, submitted)
         self.link = LauncherLink(token, limits, lease.started)
-        self.waiting: dict[str, Waiting] = {}
+        self.waiting = WaitingRequests(limits, self.link)
         self.counters: Counter[str] = Counter()
         self.peers = Peers()
         self._acknowledge = acknowledge
@@ -138,7 +114,7 @@ class Switchboard:
             self._acknowledge(router_epoch, number)
         if hello.protocol:
             peer.send(encode(Envelope(wire.WELCOME, wire.LAUNCHER_SUBJECT, welcome(), server_timestamp=at.wall)))
-        self._offer_waiting()
+        self.waiting.offer_all()
         self.link.send_backlog()
         return hello
 
@@ -150,8 +126,8 @@ class Switchboard:
             self._check_size(waiting.packet)
         self.check_admission(at, waiting.session)
         self.lease.worker_heard(at.now)
-        self._wait(waiting)
-        self._offer(waiting)
+        self.waiting.add(waiting)
+        self.waiting.offer(waiting)
 
     def worker(self, agent_id: str, session: str | None, at: Instant) -> Agent:
         """The agent that a page names, if it may speak for it. Raises Refused."""
@@ -161,17 +137,17 @@ class Switchboard:
 
     def await_onboarding(self, agent: Agent, waiting: Waiting) -> None:
         """A page handed in its onboarding, which the outbox carries; the next agent's details answer it."""
-        self._wait(waiting)
+        self.waiting.add(waiting)
         self.agents.forget(agent)
 
     def take_back_onboarding(self, agent: Agent, waiting: Waiting) -> None:
         """It could not be kept, so that the page may hand it in again."""
-        self.waiting.pop(waiting.request_id, None)
+        self.waiting.take(waiting.request_id)
         self.agents.restore(agent)
 
     def log_error(self, agent_id: str, data: msgspec.Raw, client_timestamp: float | None, at: Instant) -> None:
         """A page's error log, for the launcher. The same complaint of every page load goes through once a run."""
-        if b"version-mismatch" in bytes(data):
+        if _VERSION_MISMATCH in bytes(data):
             self.counters["version_mismatches"] += 1
             if self.counters["version_mismatches"] > 1:
                 return
@@ -182,14 +158,14 @@ class Switchboard:
         self.check_open()
         admits = self.lease.admission(at.now) is Admission.OPEN
         if not admits and (session is None or not self.agents.has_session(session)):
-            raise Refused(503, "closed", "This task takes no new workers at the moment.", retry_after=60)
+            raise Refused(AGREED.refusals.closed)
         if self.launcher_is_away(at):
-            raise _away()
+            raise Refused(AGREED.refusals.launcher_away)
 
     def check_open(self) -> None:
         """Raise Refused if the launcher left for good: nobody would ever fetch what is handed in now."""
         if self.lease.is_closed:
-            raise Refused(410, "finished", "This task is finished. Thank you for your interest.")
+            raise Refused(AGREED.refusals.finished)
 
     def say_farewell(self) -> None:
         """Answer the launcher's `bye`: it has everything that was handed in."""
@@ -207,7 +183,7 @@ class Switchboard:
             return None
         self.check_open()
         if agent.submission_id is not None or agent.status in wire.TAKEN:
-            raise Refused(409, "already_taken", "Your work on this was already handed in, and is safe.")
+            raise Refused(AGREED.refusals.already_taken)
         return agent
 
     # The passing of time
@@ -224,6 +200,11 @@ class Switchboard:
             if self.link.protocol:
                 self._tell_statuses({agent.agent_id: agent.status}, None, at)
 
+    def _expire_waiting(self, at: Instant) -> None:
+        if self.launcher_is_away(at):
+            self.waiting.refuse_older(AGREED.refusals.launcher_away, at.now - self.limits.away_deadline)
+        self.waiting.refuse_older(AGREED.refusals.no_answer, at.now - self.limits.request_deadline)
+
     # From pages
 
     def _page_update(self, peer: Peer, packet: Packet, at: Instant) -> None:
@@ -235,8 +216,8 @@ class Switchboard:
     def _page_heartbeat(self, peer: Peer, packet: Packet, at: Instant) -> None:
         agent = self._speaker(peer, packet, at)
         said = packet.client_timestamp if packet.client_timestamp is not None else at.wall
-        if abs(said) > FARTHEST_TIMESTAMP:
-            raise Malformed(f"{said} is no client_timestamp: seconds since 1970 are expected")
+        if abs(said) > AGREED.bounds.timestamp:
+            raise Malformed(AGREED.malformed.timestamp, said=said)
         last_heard = int(said * 1000 - (at.now - self.link.heard) * 1000)
         data = {"last_mephisto_ping": last_heard, "status": agent.status}
         peer.send(encode(Envelope(wire.HEARTBEAT, agent.agent_id, data, server_timestamp=at.wall)))
@@ -245,7 +226,7 @@ class Switchboard:
         if packet.subject_id is None:
             return  # a race in mephisto-task: the next heartbeat says whose page it is
         if packet.subject_id == wire.LAUNCHER_SUBJECT:
-            raise Refused(403, "not_the_launcher", "Only this run's launcher may say that it is the launcher.")
+            raise Refused(AGREED.refusals.not_the_launcher)
         peer.batches = _read(packet, _HELLO, "protocol").protocol >= 1
         agent = self._speaker(peer, packet, at, tell_status=False)
         peer.send(_status_packet(agent, at))
@@ -269,7 +250,7 @@ class Switchboard:
     def _launcher_update(self, packet: Packet, at: Instant) -> None:
         agent = self.agents.get(packet.subject_id)
         if agent is None:
-            raise Refused(404, "unknown_agent", f"no agent {packet.subject_id!r} is known here")
+            raise Refused(AGREED.refusals.unknown_agent, agent_id=packet.subject_id)
         self._deliver(
             agent,
             encode(
@@ -288,7 +269,7 @@ class Switchboard:
     def _launcher_status(self, packet: Packet, at: Instant) -> None:
         status = _read(packet, _STATUS, "status").status
         if status not in wire.STATUSES:
-            raise Malformed(f"{status!r} is no status; the statuses are {', '.join(sorted(wire.STATUSES))}")
+            raise Malformed(AGREED.malformed.status, status=status, statuses=", ".join(sorted(wire.STATUSES)))
         agent = self.agents.make_known(_agent_id(packet.subject_id))
         self.agents.set_status(agent, status)
         agent.heard = at.now
@@ -298,7 +279,7 @@ class Switchboard:
     def _launcher_agent_details(self, packet: Packet, at: Instant) -> None:
         details = _read(packet, _DETAILS, "request_id, agent_id")
         agent_id = _agent_id(details.agent_id) if details.agent_id is not None else None
-        waiting = self.waiting.pop(details.request_id, None)
+        waiting = self.waiting.take(details.request_id)
         if agent_id is not None:
             agent = self.agents.make_known(agent_id)
             if waiting is not None:
@@ -321,8 +302,7 @@ class Switchboard:
 
     def _launcher_bye(self, packet: Packet, at: Instant) -> None:
         self.lease.end()
-        for waiting in self._take_waiting(lambda waiting: True):
-            waiting.settle(Refused(410, "finished", "This task is finished. Thank you for your interest."))
+        self.waiting.refuse_all(AGREED.refusals.finished)
 
     def _launcher_peers(self, packet: Packet, at: Instant) -> None:
         news = _read(packet, _PEERS, "own, ports")
@@ -331,7 +311,7 @@ class Switchboard:
     def _launcher_alive_again(self, packet: Packet, at: Instant) -> None:
         """Mephisto's launcher says `alive` twice on the first connection of its process: it knows of no request yet."""
         if self.link.protocol == 0:
-            self._offer_waiting(also_sent_before=True)
+            self.waiting.offer_all(also_sent_before=True)
 
     # Pieces
 
@@ -343,20 +323,20 @@ class Switchboard:
 
     def _check_size(self, packet: bytes) -> None:
         if len(packet) > self.limits.frame:
-            raise Refused(413, "too_large", f"The limit for one packet is {self.limits.frame} bytes.")
+            raise Refused(AGREED.refusals.packet_too_large, limit=self.limits.frame)
 
     def _serve(self, peer: Peer, packet: Packet, actions: dict[str, Any], act: Callable[[Any], None]) -> None:
         try:
             action = actions.get(packet.packet_type)
             if action is None:
                 self.counters["packets_unknown"] += 1
-                raise Refused(400, "unknown_packet", f"{packet.packet_type!r} may not be said here")
+                raise Refused(AGREED.refusals.unknown_packet, packet_type=packet.packet_type)
             act(action)
             self.counters[packet.packet_type] += 1
         except Refused as refused:
             self.refuse(peer, packet.subject_id, refused)
         except Malformed as malformed:
-            self.refuse(peer, packet.subject_id, Refused(400, "malformed", str(malformed)))
+            self.refuse(peer, packet.subject_id, Refused.of(malformed))
 
     def refuse(self, peer: Peer, subject_id: str | None, refused: Refused) -> None:
         """Tell a socket's other end what was wrong with its packet, and count it."""
@@ -386,46 +366,8 @@ class Switchboard:
         else:
             self.link.send(packet)
 
-    def _wait(self, waiting: Waiting) -> None:
-        if len(self.waiting) >= self.limits.waiting:
-            raise Refused(
-                503, "too_busy", "Too many people are waiting at the moment. Please try again.", retry_after=10
-            )
-        self.waiting[waiting.request_id] = waiting
 
-    def _offer(self, waiting: Waiting) -> None:
-        if self.link.peer is not None and waiting.packet is not None:
-            waiting.sent_on = self.link.connection
-            self.link.send(waiting.packet)
-
-    def _offer_waiting(self, also_sent_before: bool = False) -> None:
-        """Say the open requests to a launcher that just attached.
-
-        Ours hears them on each connection, as it knows a repeat by its request id. Mephisto's acts on every copy, so its
-        process hears each once: those never said at its first `alive`, the others only once it shows that it is a new one.
-        """
-        again = also_sent_before or self.link.protocol >= 1
-        for waiting in self.waiting.values():
-            if waiting.sent_on == 0 or (again and waiting.sent_on != self.link.connection):
-                self._offer(waiting)
-
-    def _expire_waiting(self, at: Instant) -> None:
-        away = self.launcher_is_away(at)
-        if away:
-            for waiting in self._take_waiting(lambda w: at.now - w.since > self.limits.away_deadline):
-                waiting.settle(_away())
-        for waiting in self._take_waiting(lambda w: at.now - w.since > self.limits.request_deadline):
-            waiting.settle(
-                Refused(503, "no_answer", "The task did not answer in time. Please try again.", retry_after=10)
-            )
-
-    def _take_waiting(self, which: Callable[[Waiting], bool]) -> list[Waiting]:
-        taken = [waiting for waiting in self.waiting.values() if which(waiting)]
-        for waiting in taken:
-            del self.waiting[waiting.request_id]
-        return taken
-
-
+_VERSION_MISMATCH = AGREED.pages.version_mismatch.encode()
 _HELLO = msgspec.json.Decoder(wire.Hello)
 _STATUS = msgspec.json.Decoder(wire.StatusUpdate)
 _DETAILS = msgspec.json.Decoder(wire.AgentDetails)
@@ -435,18 +377,19 @@ _PEERS = msgspec.json.Decoder(wire.PeersNews)
 
 
 def _read(packet: Packet, decoder: msgspec.json.Decoder[wire.T], expected: str) -> wire.T:
-    return wire.decode(bytes(packet.data), decoder, f"{packet.packet_type} with data {{{expected}}}")
+    what = filled(AGREED.malformed.packet_data, packet_type=packet.packet_type, fields=expected)
+    return wire.decode(bytes(packet.data), decoder, what)
 
 
 def _subject(packet: Packet) -> str:
     if packet.subject_id is None:
-        raise Malformed(f"{packet.packet_type} needs a subject_id")
+        raise Malformed(AGREED.malformed.no_subject, packet_type=packet.packet_type)
     return packet.subject_id
 
 
 def _agent_id(said: str | None) -> str:
     if said is None or len(said) > wire.LONGEST_ID:
-        raise Malformed(f"an agent has an id, of {wire.LONGEST_ID} characters at the most")
+        raise Malformed(AGREED.malformed.agent_id, limit=wire.LONGEST_ID)
     return said
 
 
@@ -458,9 +401,3 @@ def _halves(statuses: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def _status_packet(agent: Agent, at: Instant) -> bytes:
     return encode(Envelope(wire.UPDATE_STATUS, agent.agent_id, {"status": agent.status}, server_timestamp=at.wall))
-
-
-def _away() -> Refused:
-    return Refused(
-        503, "launcher_away", "The task is not reachable at the moment. Please try again soon.", retry_after=10
-    )

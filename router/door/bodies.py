@@ -9,7 +9,9 @@ import msgspec
 from aiohttp import web
 
 from ..wire import protocol as wire
-from ..wire.protocol import Malformed, UploadedFile, encode
+from ..wire.agreed import AGREED, filled
+from ..wire.errors import Malformed
+from ..wire.protocol import UploadedFile, encode
 from .uploads import Form
 
 _NULL = msgspec.Raw(b"null")
@@ -45,7 +47,7 @@ class Submission(msgspec.Struct):
     def id(self) -> str:
         """By which a repeat is known for one. Raises Malformed."""
         if self.submission_id and len(self.submission_id) > wire.LONGEST_ID:
-            raise Malformed(f"a submission_id has {wire.LONGEST_ID} characters at the most")
+            raise Malformed(AGREED.malformed.submission_id, limit=wire.LONGEST_ID)
         return self.submission_id or hashlib.sha256(bytes(self.final_data)).hexdigest()
 
 
@@ -58,18 +60,18 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 async def read_body(request: web.Request, decoder: msgspec.json.Decoder[wire.T], fields: str) -> wire.T:
     """The JSON of a request. Raises Malformed, which names the fields that were expected."""
-    return wire.decode(await request.read(), decoder, f"a JSON object with {fields}")
+    return wire.decode(await request.read(), decoder, filled(AGREED.malformed.json_object, fields=fields))
 
 
 def submission_of(form: Form, json_fields: tuple[str, ...]) -> Submission:
     """The same as a form says it; the first of `json_fields` that is there has the data. Raises Malformed."""
     agent_id = form.fields.get("USED_AGENT_ID")
     if agent_id is None:
-        raise Malformed("expected a form field USED_AGENT_ID")
+        raise Malformed(AGREED.malformed.no_agent)
     submission = Submission(agent_id.decode(errors="replace"))
     for name in json_fields:
         if name in form.fields:
-            value = wire.decode(form.fields[name], _ANY, f"JSON in the form field {name}")
+            value = wire.decode(form.fields[name], _ANY, filled(AGREED.malformed.form_field, name=name))
             if name == "metadata":
                 submission.metadata = value
             else:
@@ -115,4 +117,4 @@ def _fields_of(data: msgspec.Raw) -> dict[str, msgspec.Raw]:
     return wire.decode(bytes(data), _OBJECT, "an object that is not nested deeper than that")
 
 
-_RENAMED = {"files": "submitted_files", "filesByFields": "submitted_filesByFields"}
+_RENAMED = AGREED.pages.guarded

@@ -10,6 +10,8 @@ import hashlib
 import struct
 from collections.abc import Iterator
 
+from ..wire.agreed import AGREED, filled
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 """Kinds of frames. Those from CLOSE on control the connection; they are short, whole, and may come inside a message."""
 FINAL, RESERVED, MASKED = 0x80, 0x70, 0x80
@@ -18,7 +20,7 @@ WHOLE_TEXT = FINAL | TEXT
 CONTROL_LIMIT = 125
 
 # Close codes of the protocol itself.
-GOING_AWAY, PROTOCOL_ERROR, NO_CODE, ABNORMAL, MESSAGE_TOO_BIG = 1001, 1002, 1005, 1006, 1009
+PROTOCOL_ERROR, NO_CODE, ABNORMAL, MESSAGE_TOO_BIG = 1002, 1005, 1006, AGREED.closings.frame_too_large.code
 _CODES_TO_SAY = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -95,7 +97,7 @@ class FrameReader:
         if (kind == CONTINUATION) != (self._message is not None):
             raise FrameError(PROTOCOL_ERROR, "the parts of a message are out of order")
         if length + len(self._message or b"") > self._limit:
-            raise FrameError(MESSAGE_TOO_BIG, f"the limit for one frame is {self._limit} bytes")
+            raise FrameError(MESSAGE_TOO_BIG, filled(AGREED.closings.frame_too_large.reason, limit=self._limit))
 
     def _put_together(self, first: int, content: bytes) -> Iterator[tuple[int, bytes]]:
         kind = first & 0x0F

@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from ..wire.protocol import Refused
+from ..wire.agreed import AGREED
+from ..wire.errors import Refused
 from .frames import handshake_answer, is_handshake_key
 
 TRIAL_LIMIT = 5.0
@@ -54,7 +55,7 @@ def read_handshake(request: web.BaseRequest) -> tuple[str, asyncio.Transport]:
     key = headers.get("Sec-WebSocket-Key", "")
     is_upgrade = "upgrade" in headers.get("Connection", "").lower() and headers.get("Sec-WebSocket-Version") == "13"
     if not is_upgrade or not is_handshake_key(key) or transport is None:
-        raise Refused(400, "no_handshake", "expected the handshake of a WebSocket, version 13")
+        raise Refused(AGREED.refusals.no_handshake)
     return key, transport
 
 

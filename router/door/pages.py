@@ -11,14 +11,12 @@ import msgspec
 from aiohttp import web
 
 from ..board.agents import Agent
-from ..board.switchboard import Instant, Switchboard, Waiting
+from ..board.switchboard import Instant, Switchboard
+from ..board.waiting import Waiting
 from ..wire import protocol as wire
-from ..wire.protocol import (
-    Envelope,
-    Refused,
-    UploadedFile,
-    encode,
-)
+from ..wire.agreed import AGREED, filled
+from ..wire.errors import Refused
+from ..wire.protocol import Envelope, UploadedFile, encode
 from .bodies import (
     AGENT_REQUEST,
     ONBOARDING,
@@ -30,7 +28,7 @@ from .bodies import (
     without_files,
 )
 from .outbox import Outbox
-from .uploads import Form, Uploads, storage_full
+from .uploads import Form, Uploads
 
 FRAME_ALLOWANCE = 4096
 """Bytes of a frame that the packet around the data may take."""
@@ -61,7 +59,7 @@ class Pages:
         self._saving: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self.keeping = 0
         """How many things are on their way into the outbox."""
-        self.cookie = f"falsework_{switchboard.run_id}"
+        self.cookie = filled(AGREED.pages.session_cookie, run_id=switchboard.run_id)
 
     def routes(self) -> list[web.RouteDef]:
         """What pages may ask."""
@@ -81,7 +79,7 @@ class Pages:
 
     async def request_agent(self, request: web.Request) -> web.Response:
         """Held open until the launcher says who this worker is."""
-        body = await read_body(request, AGENT_REQUEST, "provider_data, client_timestamp")
+        body = await read_body(request, AGENT_REQUEST, AGREED.malformed.agent_request)
         waiting, answer = self._open_request(request)
         at = self._clock()
         data = {"provider_data": body.provider_data, "request_id": waiting.request_id}
@@ -93,7 +91,7 @@ class Pages:
 
     async def submit_onboarding(self, request: web.Request) -> web.Response:
         """Durable; then held open until the launcher says what comes next for this worker."""
-        body = await read_body(request, ONBOARDING, "provider_data {USED_AGENT_ID, onboarding_data}, client_timestamp")
+        body = await read_body(request, ONBOARDING, AGREED.malformed.onboarding)
         agent = self._switchboard.worker(body.provider_data.USED_AGENT_ID, self.session(request), self._clock())
         self._switchboard.check_open()
         self._check_size(len(body.provider_data.onboarding_data))
@@ -109,14 +107,14 @@ class Pages:
         return await self._answer(request, waiting, answer)
 
     async def submit_task(self, request: web.Request) -> web.Response:
-        """Answers "Submitted!" once the work is safe. The same submission again gets the same answer."""
+        """Answers once the work is safe. The same submission again gets the same answer."""
         body, form = await self._read_submission(request, "final_string_data", "final_data")
         with self._uploads.discarding(form.files) as discarding:
             taken = self._start_submission(request, body, form)
             discarding.unless(taken.is_new)
         if taken.kept is not None:
             await self._keep(taken.kept)
-        return web.json_response({"status": "Submitted!"})
+        return web.json_response({"status": AGREED.pages.submitted})
 
     async def submit_metadata(self, request: web.Request) -> web.Response:
         """Durable like a submission; an agent may hand in any number."""
@@ -128,19 +126,19 @@ class Pages:
             kept = self._start_keeping(put, form.files)
             discarding.unless(True)
         await self._keep(kept)
-        return web.json_response({"status": "Submitted metadata"})
+        return web.json_response({"status": AGREED.pages.submitted_metadata})
 
     async def log_error(self, request: web.Request) -> web.Response:
         """Passed on to the launcher; not durable."""
-        body = await read_body(request, SUBMISSION, "USED_AGENT_ID, error_data, client_timestamp")
+        body = await read_body(request, SUBMISSION, filled(AGREED.malformed.submission, field="error_data"))
         at = self._clock()
         self._switchboard.worker(body.USED_AGENT_ID, self.session(request), at)
         self._switchboard.log_error(body.USED_AGENT_ID, body.error_data, body.client_timestamp, at)
-        return web.json_response({"status": "Error log sent!"})
+        return web.json_response({"status": AGREED.pages.logged})
 
     async def is_alive(self, request: web.Request) -> web.Response:
         """Says whose server this is, so that a foreign one on the same port is noticed."""
-        return web.json_response({"status": "Alive!", "run_id": self._switchboard.run_id})
+        return web.json_response({"status": AGREED.pages.alive, "run_id": self._switchboard.run_id})
 
     async def get_timestamp(self, request: web.Request) -> web.Response:
         """Milliseconds."""
@@ -166,8 +164,9 @@ class Pages:
             raise outcome
         response = web.Response(body=outcome, content_type="application/json")
         secure = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
-        flags = "SameSite=None; Secure; Partitioned" if secure else "SameSite=Lax"
-        response.headers["Set-Cookie"] = f"{self.cookie}={waiting.session}; Path=/; HttpOnly; {flags}"
+        flags = AGREED.pages.over_https if secure else AGREED.pages.over_http
+        cookie = filled(AGREED.pages.session, cookie=self.cookie, session=waiting.session, flags=flags)
+        response.headers["Set-Cookie"] = cookie
         return response
 
     # What is handed in
@@ -182,7 +181,7 @@ class Pages:
         saving = self._saving.get(agent.agent_id)
         if saving is not None:
             if saving[0] != submission_id:
-                raise Refused(409, "already_taken", "Your work on this is already being saved.")
+                raise Refused(AGREED.refusals.being_saved)
             return Taken(saving[1], False)
         put = self._put(wire.SUBMIT_UNIT, body, self._guarded(body.final_data), form.files, submission_id)
         kept = self._start_keeping(put, form.files)
@@ -230,11 +229,10 @@ class Pages:
             async with asyncio.timeout(self._switchboard.limits.request_deadline):
                 await asyncio.shield(kept)
         except TimeoutError as error:  # before OSError, of which it is one
-            message = "Not saved yet. Please keep this page open and try again."
-            raise Refused(503, "not_saved_yet", message, retry_after=5) from error
+            raise Refused(AGREED.refusals.not_saved_yet) from error
         except OSError as error:
             self._switchboard.counters["storage_errors"] += 1
-            raise storage_full() from error
+            raise Refused(AGREED.refusals.storage_full) from error
 
     async def _with_files(
         self, packet_type: str, body: Submission, data: msgspec.Raw, files: list[UploadedFile]
@@ -253,16 +251,16 @@ class Pages:
     def _check_size(self, size: int) -> None:
         if self._is_too_large(size):
             limit = self._switchboard.limits.frame - FRAME_ALLOWANCE
-            raise Refused(413, "too_large", f"The limit for one answer is {limit} bytes.")
+            raise Refused(AGREED.refusals.answer_too_large, limit=limit)
 
     async def _move_data_out(self, envelope: Envelope) -> None:
         """Data that no frame can carry goes beside the uploads, where the launcher fetches it."""
         if self._guard_files:
             self._check_size(self._switchboard.limits.frame)
         try:
-            envelope.data_file = await self._uploads.keep("answer.json", encode(envelope.data))
+            envelope.data_file = await self._uploads.keep(AGREED.data_directory.moved_out, encode(envelope.data))
         except OSError as error:
-            raise storage_full() from error
+            raise Refused(AGREED.refusals.storage_full) from error
         envelope.data = {}
 
     def _envelope(self, packet_type: str, agent_id: str, data: Any, client_timestamp: float | None) -> Envelope:
@@ -274,7 +272,9 @@ class Pages:
 
     async def _read_submission(self, request: web.Request, *json_fields: str) -> tuple[Submission, Form]:
         if request.content_type != "multipart/form-data":
-            return await read_body(request, SUBMISSION, f"USED_AGENT_ID, {json_fields[-1]}, client_timestamp"), Form()
+            return await read_body(
+                request, SUBMISSION, filled(AGREED.malformed.submission, field=json_fields[-1])
+            ), Form()
         form = await self._uploads.receive(request)
         with self._uploads.discarding(form.files) as discarding:
             submission = submission_of(form, json_fields)

@@ -9,32 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_DEFAULT = (
-    "default-src 'self'",
-    "img-src 'self' data: blob:",
-    "media-src 'self' data: blob:",
-    "font-src 'self' data:",
-    "connect-src 'self' ws: wss:",  # 'self' does not cover WebSockets in every browser
-    "object-src 'none'",
-    "base-uri 'self'",
-)
-
-NOBODY = "'none'"
-EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
-"""On every answer. The address of a page names its worker, so it is told to nobody else."""
+from ..wire.agreed import AGREED
 
 
 def page_headers(policy: str | None, frame_ancestors: Sequence[str]) -> dict[str, str]:
     """The headers of what a browser shows. `policy` takes the default's place, but for the ancestors that it does not name."""
     allowed = " ".join(frame_ancestors)
-    directives = list(_DEFAULT) if policy is None else [policy.strip().rstrip(";")]
+    directives = list(AGREED.policy.default) if policy is None else [policy.strip().rstrip(";")]
     if policy is None:
-        directives.append(f"form-action 'self' {allowed}".strip())
+        directives.append(f"{AGREED.policy.forms} {allowed}".strip())
     if policy is None or not _names_ancestors(policy):
-        directives.append(f"frame-ancestors {allowed or NOBODY}")
+        directives.append(f"{AGREED.policy.framing} {allowed or AGREED.policy.nobody}")
     return {"Content-Security-Policy": "; ".join(directives)}
 
 
 def _names_ancestors(policy: str) -> bool:
     names = [directive.split(maxsplit=1)[0].lower() for directive in policy.split(";") if directive.strip()]
-    return "frame-ancestors" in names
+    return AGREED.policy.framing in names

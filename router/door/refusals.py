@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ..wire.protocol import Refused
+from ..wire.agreed import AGREED, filled
+from ..wire.errors import Refused
 
 NOT_HTTP = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 """What aiohttp raises for requests that are none, or that end in the middle."""
@@ -23,7 +24,7 @@ def refusal(refused: Refused) -> web.Response:
 
 def plain_page(refused: Refused, headers: Mapping[str, str]) -> web.Response:
     """For a person who opened the task."""
-    text = _PLAIN_PAGE.format(message=refused.message)
+    text = filled(AGREED.pages.not_available, message=refused.message)
     return _with_retry(
         web.Response(text=text, content_type="text/html", status=refused.status, headers=headers), refused
     )
@@ -49,11 +50,3 @@ def _with_retry(response: web.Response, refused: Refused) -> web.Response:
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(refused.retry_after)
     return response
-
-
-_PLAIN_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Not available</title>
-<p>{message}</p>
-</html>
-"""

@@ -1,4 +1,4 @@
-"""The router as a server: HTTP and WebSocket on one port, static files, metrics, start and end."""
+"""The router as a server: HTTP and WebSocket on one port, its outbox, its time, its start and its end."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -23,30 +20,22 @@ from ..process.lease_memory import LeaseMemory
 from ..process.listening import BACKLOG
 from ..process.settings import Settings
 from ..wire import protocol as wire
-from ..wire.protocol import (
-    Limits,
-    Malformed,
-    Packet,
-    Refused,
-    decode_frame,
-)
+from ..wire.agreed import AGREED
+from ..wire.errors import Malformed, Refused
+from ..wire.protocol import Limits, Packet, decode_frame
 from .delivery import Delivery
 from .frames import MESSAGE_TOO_BIG, TEXT
-from .metrics import render
 from .outbox import DiskOutbox, MemoryOutbox, Outbox
 from .pages import Pages
-from .policy import EVERYWHERE, page_headers
-from .refusals import http_log, plain_page, refusal
+from .refusals import http_log
+from .routes import Parts, Routes, protect
 from .sockets import Listener, Socket, Sockets
-from .spreading import Spreading
 from .uploads import Uploads
 
 TICK = 0.25
 STOP_PATIENCE = 0.3
 """Seconds that sockets get to answer the closing of a server that ends."""
 log = logging.getLogger("falsework.router")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Router:
@@ -69,28 +58,17 @@ class Router:
         self.sockets = Sockets(self.limits, self._hear, self._forget)
         guard_files = settings.token is None
         self.pages = Pages(self.switchboard, self.outbox, self.uploads, self._clock, guard_files=guard_files)
-        self._spreading = Spreading(self.switchboard)
-        self._page_headers = page_headers(settings.content_security_policy, settings.frame_ancestors)
-        self._client_files = Path(str(resources.files("falsework.router"))) / "client"
         self._runner: web.AppRunner | None = None
         self._ticking: asyncio.Task[None] | None = None
 
     async def start(self, listeners: list[socket.socket]) -> None:
         """Listen."""
         await self.sockets.choose_way()
-        app = web.Application(middlewares=[self._explain_refusals], client_max_size=self.limits.submission)
-        app.on_response_prepare.append(_protect)
-        app.add_routes(self.pages.routes())
-        app.add_routes(
-            [
-                web.get("/", self._root),
-                web.get("/task_index", self._index),
-                web.get("/welcome", self._index),
-                web.get("/metrics", self._metrics),
-                web.get("/download_file/{name:.*}", self._download),
-                web.get("/{path:.+}", self._static),
-            ]
-        )
+        parts = Parts(self.settings, self.switchboard, self.pages, self.uploads, self.sockets, self.outbox, self._clock)
+        routes = Routes(parts)
+        app = web.Application(middlewares=[routes.explain_refusals], client_max_size=self.limits.submission)
+        app.on_response_prepare.append(protect)
+        app.add_routes([*self.pages.routes(), *routes.routes()])
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -105,11 +83,7 @@ class Router:
 
     async def stop(self) -> None:
         """Answer who waits, close the sockets, write out what is held."""
-        for waiting in list(self.switchboard.waiting.values()):
-            waiting.settle(
-                Refused(503, "restarting", "The server is going down. Please try again soon.", retry_after=5)
-            )
-        self.switchboard.waiting.clear()
+        self.switchboard.waiting.refuse_all(AGREED.refusals.restarting)
         await self.sockets.close_all(STOP_PATIENCE)
         if self._runner is not None:
             await self._runner.cleanup()
@@ -188,14 +162,15 @@ class Router:
                 socket.listener(socket, packet, at)
 
     def _packets_of(self, socket: Socket, kind: int, frame: bytes) -> list[Packet]:
-        if kind != TEXT:
-            self.switchboard.refuse(socket, None, Refused(400, "not_text", "frames are JSON text"))
-            return []
         try:
+            if kind != TEXT:
+                raise Refused(AGREED.refusals.not_text)
             return decode_frame(frame)
         except Malformed as malformed:
-            self.switchboard.refuse(socket, None, Refused(400, "malformed", str(malformed)))
-            return []
+            self.switchboard.refuse(socket, None, Refused.of(malformed))
+        except Refused as refused:
+            self.switchboard.refuse(socket, None, refused)
+        return []
 
     def _introduce(self, socket: Socket, packet: Packet, at: Instant) -> Listener:
         """The first packet says who is there: a launcher, or a page."""
@@ -242,97 +217,6 @@ class Router:
         self.switchboard.launcher_gone(socket, self._clock())
         self.switchboard.page_gone(socket)
 
-    # Files
-
-    async def _root(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self.sockets.open(request, self.pages.session(request))
-        return await self._index(request)
-
-    async def _index(self, request: web.Request) -> web.StreamResponse:
-        visitor = self._spreading.visitor(request)
-        if visitor is None:
-            return self._page(request)
-        answer: web.StreamResponse | None = self._spreading.elsewhere(request, visitor, self.pages.session(request))
-        if answer is None:
-            answer = self._page(request)
-        self._spreading.remember(answer, visitor)
-        return answer
-
-    def _page(self, request: web.Request) -> web.StreamResponse:
-        if self.pages.session(request) is None:
-            try:
-                self.switchboard.check_admission(self._clock())
-            except Refused as refused:
-                self.switchboard.counters[f"refused_{refused.error}"] += 1
-                return plain_page(refused, self._page_headers)
-        return self._file("index.html")
-
-    async def _static(self, request: web.Request) -> web.StreamResponse:
-        return self._file(request.match_info["path"])
-
-    def _file(self, path: str) -> web.FileResponse:
-        for root in (self.settings.static, self._client_files):
-            found = _inside(root, path)
-            if found is not None:
-                return web.FileResponse(found, headers={"Cache-Control": "no-cache", **self._page_headers})
-        raise web.HTTPNotFound
-
-    async def _download(self, request: web.Request) -> web.StreamResponse:
-        if not self.switchboard.link.knows(request.headers.get("Authorization", "").removeprefix("Bearer ")):
-            self.switchboard.counters["refused_download"] += 1
-            raise Refused(401, "not_the_launcher", "Only this run's launcher may fetch files.")
-        headers = {"Content-Disposition": "attachment"}
-        return web.FileResponse(self.uploads.path(request.match_info["name"]), headers=headers)
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        at = self._clock()
-        gauges = {
-            "sockets": len(self.sockets),
-            "agents": len(self.switchboard.agents),
-            "requests_waiting": len(self.switchboard.waiting),
-            "outbox_held": self.outbox.held,
-            "launcher_attached": int(self.switchboard.link.peer is not None),
-            "launcher_silence_seconds": at.now - self.switchboard.link.heard,
-        }
-        left = self.switchboard.lease.lifetime_left(at.now)
-        if left is not None:
-            gauges["lifetime_left_seconds"] = left
-        totals = {
-            "peers_dropped_slow": self.sockets.dropped_slow,
-            "launcher_packets_dropped": self.switchboard.link.dropped,
-        }
-        return web.Response(text=render(gauges, {**self.switchboard.counters, **totals}))
-
-    @web.middleware
-    async def _explain_refusals(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Errors reach a page as JSON {error, message}, with a sentence that a worker can read."""
-        try:
-            return await handler(request)
-        except Refused as error:
-            refused = error
-        except Malformed as error:
-            refused = Refused(400, "malformed", str(error))
-        except (ConnectionError, web.RequestPayloadError):
-            refused = Refused(400, "cut_off", "The request did not arrive whole. Please try again.")
-        except web.HTTPRequestEntityTooLarge:
-            refused = Refused(413, "too_large", f"The limit for one answer is {self.limits.submission} bytes.")
-        self.switchboard.counters[f"refused_{refused.error}"] += 1
-        return refusal(refused)
-
 
 def _ignore(peer: Peer, packet: Packet, at: Instant) -> None:
     """What a socket says after it was refused."""
-
-
-def _inside(root: Path, path: str) -> Path | None:
-    """The file of that name under `root`, or None: nothing outside, no links out, no directories."""
-    try:
-        found = (root / path.lstrip("/")).resolve(strict=True)
-    except (OSError, ValueError):
-        return None
-    return found if found.is_file() and found.is_relative_to(root.resolve()) else None
-
-
-async def _protect(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(EVERYWHERE)

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from ..board.agents import Peer
 from ..board.switchboard import Instant
+from ..wire.agreed import AGREED
 from ..wire.protocol import Limits, Packet, encode_frame
 from . import frames, handover
 from .fallback import lend
@@ -249,7 +250,7 @@ class Sockets:
     async def close_all(self, timeout: float) -> None:
         """Tell everybody that the server goes, wait for their answers up to `timeout` seconds, and drop the rest."""
         for socket in self._open:
-            socket.close(frames.GOING_AWAY, "the server is shutting down")
+            socket.close(AGREED.closings.going_away.code, AGREED.closings.going_away.reason)
         if self._open:
             self._all_gone.clear()
             with suppress(TimeoutError):

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from ..board.peers import WORKER_NAMES
 from ..board.switchboard import Switchboard
+from ..wire.agreed import AGREED, filled
 
 _HOST = re.compile(r"(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?", re.ASCII)
-YEAR = 365 * 86400
 
 
 class Visitor(NamedTuple):
@@ -30,13 +29,13 @@ class Spreading:
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        self._cookie = f"falsework_{switchboard.run_id}_visitor"
+        self._cookie = filled(AGREED.pages.visitor_cookie, run_id=switchboard.run_id)
 
     def visitor(self, request: web.Request) -> Visitor | None:
         """Who asks; None where that does not matter, as this is the only router."""
         if not self._switchboard.peers:
             return None
-        named = next((request.query[name] for name in WORKER_NAMES if request.query.get(name)), None)
+        named = next((request.query[name] for name in AGREED.pages.worker_names if request.query.get(name)), None)
         known = named or request.cookies.get(self._cookie)
         return Visitor(known or secrets.token_hex(16), is_new=known is None)
 
@@ -56,6 +55,5 @@ class Spreading:
     def remember(self, response: web.StreamResponse, visitor: Visitor) -> None:
         """Let a browser whose link tells no worker come back as the same visitor. Cookies know no ports."""
         if visitor.is_new:
-            response.headers["Set-Cookie"] = (
-                f"{self._cookie}={visitor.name}; Path=/; Max-Age={YEAR}; HttpOnly; SameSite=Lax"
-            )
+            cookie = filled(AGREED.pages.visitor, cookie=self._cookie, visitor=visitor.name)
+            response.headers["Set-Cookie"] = cookie

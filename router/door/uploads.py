@@ -17,19 +17,14 @@ from pathlib import Path
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ..wire.agreed import AGREED
+from ..wire.errors import Malformed, Refused
 from ..wire.journal import settle, write_file, write_whole
-from ..wire.protocol import (
-    Limits,
-    Malformed,
-    Refused,
-    UploadedFile,
-)
+from ..wire.protocol import Limits, UploadedFile
 
 CHUNK = 1 << 18
-MOST_FIELDS = 100
-LONGEST_NAME = 255
-_NAME = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
-_EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
+_NAME = re.compile(AGREED.data_directory.upload_name)
+_EXTENSION = re.compile(AGREED.data_directory.upload_extension)
 
 
 @dataclass
@@ -65,7 +60,7 @@ class Uploads:
             path = self.directory / name
             if path.is_file():
                 return path
-        raise Refused(404, "no_such_file", "There is no such file here.")
+        raise Refused(AGREED.refusals.no_such_file)
 
     async def keep(self, name_hint: str, content: bytes) -> str:
         """Store bytes as an upload; returns the router's name of it."""
@@ -103,24 +98,24 @@ class Uploads:
                 AttributeError,
                 HttpProcessingError,
             ) as error:  # aiohttp's words for what is no whole form
-                raise Malformed(f"expected a whole multipart/form-data body: {error}") from error
+                raise Malformed.expected(AGREED.malformed.form, error) from error
             except ConnectionError:
                 raise
             except OSError as error:
-                raise storage_full() from error
+                raise Refused(AGREED.refusals.storage_full) from error
             discarding.unless(True)
         return form
 
     async def _read_parts(self, multipart: MultipartReader, form: Form) -> None:
         async for part in multipart:
             if not isinstance(part, BodyPartReader) or part.name is None:
-                raise Malformed("expected form fields and files, each with a name")
+                raise Malformed(AGREED.malformed.nameless)
             if part.filename is not None:
                 if len(form.files) == self._limits.upload_files:
-                    raise Refused(413, "too_many_files", f"At most {self._limits.upload_files} files can be uploaded.")
+                    raise Refused(AGREED.refusals.too_many_files, limit=self._limits.upload_files)
                 form.files.append(await self._receive_file(part))
-            elif len(form.fields) == MOST_FIELDS:
-                raise Refused(413, "too_many_fields", f"At most {MOST_FIELDS} fields can be sent.")
+            elif len(form.fields) == AGREED.bounds.form_fields:
+                raise Refused(AGREED.refusals.too_many_fields, limit=AGREED.bounds.form_fields)
             else:
                 form.fields[part.name] = await self._receive_field(part)
 
@@ -129,7 +124,7 @@ class Uploads:
         while chunk := await part.read_chunk(CHUNK):
             content += chunk
             if len(content) > self._limits.submission:
-                raise Refused(413, "too_large", f"The limit for one answer is {self._limits.submission} bytes.")
+                raise Refused(AGREED.refusals.answer_too_large, limit=self._limits.submission)
         return bytes(content)
 
     async def _receive_file(self, part: BodyPartReader) -> UploadedFile:
@@ -159,7 +154,7 @@ class Uploads:
             while chunk := await part.read_chunk(CHUNK):
                 size += len(chunk)
                 if size > self._limits.upload:
-                    raise Refused(413, "file_too_large", f"The limit for one file is {self._limits.upload} bytes.")
+                    raise Refused(AGREED.refusals.file_too_large, limit=self._limits.upload)
                 await _to_its_end(write_whole, descriptor, chunk)
             await _to_its_end(os.fsync, descriptor)
         finally:
@@ -177,15 +172,9 @@ async def _to_its_end(call: Callable[..., None], *arguments: object) -> None:
         raise
 
 
-def storage_full() -> Refused:
-    """What a worker is told when the disk does not take what was handed in."""
-    message = "Not saved: the server's disk is full. Please keep this page open and try again."
-    return Refused(507, "storage_full", message, retry_after=10)
-
-
 def _as_text(said: str) -> str:
     """What a worker said of a file: bytes that are no UTF-8 replaced, and no longer than file names are."""
-    return said.encode(errors="surrogateescape").decode(errors="replace")[:LONGEST_NAME]
+    return said.encode(errors="surrogateescape").decode(errors="replace")[: AGREED.bounds.file_name]
 
 
 def _new_name(original: str) -> str:

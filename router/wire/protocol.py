@@ -11,51 +11,47 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-PROTOCOL = 1
-LAUNCHER_SUBJECT = "mephisto"
+from .agreed import AGREED, filled
+from .errors import Malformed
+
+PROTOCOL = AGREED.protocol
+LAUNCHER_SUBJECT = AGREED.launcher_subject
 """The subject of a launcher's `alive`, as Mephisto's launcher says it."""
 
 # Packet types, from pages, to pages, from and to the launcher.
-ALIVE = "alive"
-HEARTBEAT = "heartbeat"
-UPDATE_STATUS = "update_status"
-CLIENT_BOUND_LIVE_UPDATE = "client_bound_live_update"
-MEPHISTO_BOUND_LIVE_UPDATE = "mephisto_bound_live_update"
-REQUEST_STATUSES = "request_statuses"
-RETURN_STATUSES = "return_statuses"
-REGISTER_AGENT = "register_agent"
-AGENT_DETAILS = "agent_details"
-SUBMIT_ONBOARDING = "submit_onboarding"
-SUBMIT_UNIT = "submit_unit"
-SUBMIT_METADATA = "submit_metadata"
-LOG_ERROR = "log_error"
-WELCOME = "welcome"
-ACK = "ack"
-LEASE = "lease"
-DRAIN = "drain"
-BYE = "bye"
-PEERS = "peers"
-ERROR = "error"
-
-# Close codes of the router's own.
-MALFORMED = 4400
-BAD_TOKEN = 4401
-DISPLACED = 4409
+ALIVE = AGREED.packets.alive
+HEARTBEAT = AGREED.packets.heartbeat
+UPDATE_STATUS = AGREED.packets.update_status
+CLIENT_BOUND_LIVE_UPDATE = AGREED.packets.client_bound_live_update
+MEPHISTO_BOUND_LIVE_UPDATE = AGREED.packets.mephisto_bound_live_update
+REQUEST_STATUSES = AGREED.packets.request_statuses
+RETURN_STATUSES = AGREED.packets.return_statuses
+REGISTER_AGENT = AGREED.packets.register_agent
+AGENT_DETAILS = AGREED.packets.agent_details
+SUBMIT_ONBOARDING = AGREED.packets.submit_onboarding
+SUBMIT_UNIT = AGREED.packets.submit_unit
+SUBMIT_METADATA = AGREED.packets.submit_metadata
+LOG_ERROR = AGREED.packets.log_error
+WELCOME = AGREED.packets.welcome
+ACK = AGREED.packets.ack
+LEASE = AGREED.packets.lease
+DRAIN = AGREED.packets.drain
+BYE = AGREED.packets.bye
+PEERS = AGREED.packets.peers
+ERROR = AGREED.packets.error
 
 # Statuses of an agent (protocol §5).
-NONE = "none"
-WORKING = frozenset({"onboarding", "waiting", "in task"})
-TAKEN = frozenset({"completed", "approved", "soft_rejected", "rejected"})
-"""The agent's work is in the launcher's hands: another submission is refused."""
-DISCONNECT = "disconnect"
-STATUSES = (
-    frozenset({NONE, "accepted", DISCONNECT, "timeout", "partner disconnect", "expired", "returned"}) | WORKING | TAKEN
-)
+NONE, DISCONNECT = AGREED.statuses.none, AGREED.statuses.disconnect
+WORKING, TAKEN = AGREED.statuses.working, AGREED.statuses.taken
+STATUSES = frozenset({NONE, DISCONNECT}) | WORKING | TAKEN | AGREED.statuses.others
 
-LONGEST_ID = 256
-"""Characters of an agent's or a submission's id, so that what a packet says around its data has an upper bound."""
-LeaseSeconds = Annotated[float, msgspec.Meta(gt=0, le=3_200_000_000)]
-"""A lease is no longer than a century."""
+# Close codes of the router's own.
+MALFORMED = AGREED.closings.malformed.code
+BAD_TOKEN = AGREED.closings.bad_token.code
+DISPLACED = AGREED.closings.displaced.code
+
+LONGEST_ID = AGREED.bounds.id
+LeaseSeconds = Annotated[float, msgspec.Meta(gt=0, le=AGREED.bounds.lease)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 T = TypeVar("T")
@@ -156,77 +152,68 @@ class PeersNews(msgspec.Struct):
     ports: dict[str, Port]
 
 
+def _agreed(name: str) -> Any:
+    limit = AGREED.limits[name]
+    return float(limit.default) if limit.kind == "seconds" else limit.default
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a router takes and how long it waits. Bytes and seconds. Any of them can be set with `--limit NAME=VALUE`."""
 
-    frame: int = 1 << 20
+    frame: int = _agreed("frame")
     """One WebSocket frame, either way."""
-    submission: int = 32 << 20
+    submission: int = _agreed("submission")
     """The JSON of one HTTP request."""
-    upload: int = 100 << 20
+    upload: int = _agreed("upload")
     """One uploaded file."""
-    upload_files: int = 20
+    upload_files: int = _agreed("upload_files")
     """Files in one submission."""
-    request_deadline: float = 120.0
+    request_deadline: float = _agreed("request_deadline")
     """How long a page's request waits for the launcher's answer."""
-    away_deadline: float = 10.0
+    away_deadline: float = _agreed("away_deadline")
     """How long a page's request waits for a launcher that is not connected."""
-    silence: float = 15.0
+    silence: float = _agreed("silence")
     """A working agent whose page was not heard for this long is disconnected."""
-    ping: float = 20.0
+    ping: float = _agreed("ping")
     """WebSocket pings, both ways."""
-    page_queue: int = 1000
+    page_queue: int = _agreed("page_queue")
     """Live updates kept for an agent whose page is away; the oldest go first."""
-    launcher_queue: int = 20_000
+    launcher_queue: int = _agreed("launcher_queue")
     """Packets kept for a launcher that is away; the oldest go first."""
-    launcher_queue_bytes: int = 64 << 20
-    waiting: int = 10_000
+    launcher_queue_bytes: int = _agreed("launcher_queue_bytes")
+    waiting: int = _agreed("waiting")
     """Requests held open at once."""
-    peer_bytes: int = 16 << 20
+    peer_bytes: int = _agreed("peer_bytes")
     """What one slow reader may leave unread before it is dropped."""
-    peer_stall: float = 20.0
+    peer_stall: float = _agreed("peer_stall")
     """How long a slow reader may stay behind before it is dropped."""
-    sockets_per_agent: int = 4
-    outbox_window: int = 4 << 20
+    sockets_per_agent: int = _agreed("sockets_per_agent")
+    outbox_window: int = _agreed("outbox_window")
     """Bytes of durable packets on the way to the launcher and not yet acknowledged."""
 
     def override(self, settings: dict[str, str]) -> Limits:
         """A copy with the named limits set. Raises ValueError for a name that is none, or a value that is no positive number."""
         kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        wrong = AGREED.wrong_settings
         for name, value in settings.items():
             if name not in kinds:
-                raise ValueError(f"{name!r} is no limit; the limits are {', '.join(kinds)}")
+                raise ValueError(filled(wrong.unknown_limit, name=name, names=", ".join(kinds)))
             if not re.fullmatch(r"\d+(\.\d+)?", value) or float(value) <= 0:
-                raise ValueError(f"limit {name}: {value!r} is no positive number")
+                raise ValueError(filled(wrong.limit, name=name, value=value))
         return replace(self, **{name: kinds[name](float(value)) for name, value in settings.items()})
 
 
 def check_frame_ancestor(origin: str) -> None:
     """Raise ValueError for what no `frame-ancestors` can hold."""
-    if not _FRAME_ANCESTOR.fullmatch(origin):
-        raise ValueError(f"{origin!r} is no origin such as https://worker.example.org or https://*.example.org")
+    if not re.fullmatch(AGREED.policy.frame_ancestor, origin, re.ASCII):
+        raise ValueError(filled(AGREED.wrong_settings.frame_ancestor, said=origin))
 
 
 def check_policy(policy: str) -> None:
     """Raise ValueError for what no Content-Security-Policy header can hold."""
-    if not re.fullmatch(r"[ -~]+", policy):
-        raise ValueError(f"{policy!r} is no Content-Security-Policy: one line of plain characters")
-
-
-_FRAME_ANCESTOR = re.compile(r"'self'|\*|https?:|(https?://)?(\*\.)?\w[\w-]*(\.\w[\w-]*)*(:(\d{1,5}|\*))?", re.ASCII)
-
-
-class Refused(Exception):
-    """A request that is not served: the HTTP status, a word for programs and a sentence for the worker."""
-
-    def __init__(self, status: int, error: str, message: str, retry_after: int | None = None) -> None:
-        self.status, self.error, self.message, self.retry_after = status, error, message, retry_after
-        super().__init__(message)
-
-
-class Malformed(ValueError):
-    """Bytes that are no packet; says what was expected."""
+    if not re.fullmatch(AGREED.policy.plain, policy):
+        raise ValueError(filled(AGREED.wrong_settings.policy, said=policy))
 
 
 encode = msgspec.json.Encoder().encode
@@ -239,7 +226,7 @@ def decode_frame(frame: bytes) -> list[Packet]:
 
     `data` still points into `frame`, so the frame must not be changed while a packet is in use.
     """
-    packets = decode(frame, _frame, "a packet or an array of packets")
+    packets = decode(frame, _frame, AGREED.malformed.frame)
     return packets if isinstance(packets, list) else [packets]
 
 
@@ -259,7 +246,7 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T], expected: str) -> T:
                 raise
             return decoder.decode(mended)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"expected {expected}: {error}") from error
+        raise Malformed.expected(expected, error) from error
 
 
 def _mend_surrogate(escape: re.Match[bytes]) -> bytes:

@@ -241,9 +241,8 @@ export class Switchboard {
   /** @param {Instant} at */
   #expireWaiting(at) {
     const { away_deadline, request_deadline } = this.limits
-    const waits = (/** @type {number} */ deadline) => (/** @type {Waiting} */ { since }) => at.now - since > deadline
-    if (this.launcherIsAway(at)) this.waiting.refuseAll(refusals.launcher_away, waits(away_deadline))
-    this.waiting.refuseAll(refusals.no_answer, waits(request_deadline))
+    if (this.launcherIsAway(at)) this.waiting.refuseOlder(refusals.launcher_away, at.now - away_deadline)
+    this.waiting.refuseOlder(refusals.no_answer, at.now - request_deadline)
   }
 
   // From pages

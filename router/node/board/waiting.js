@@ -46,15 +46,20 @@ export class WaitingRequests {
     return waiting
   }
 
+  /** Answer everybody who waits with this. @param {import('../wire/agreed.js').Refusal} refusal */
+  refuseAll(refusal) {
+    this.refuseOlder(refusal, Infinity)
+  }
+
   /**
-   * Refuse those that are meant, all by default.
-   * @param {import('../wire/agreed.js').Refusal} refusal @param {(waiting: Waiting) => boolean} [isMeant]
+   * Answer those with this who have waited since before that time.
+   * @param {import('../wire/agreed.js').Refusal} refusal @param {number} time
    */
-  refuseAll(refusal, isMeant = () => true) {
-    for (const [requestId, waiting] of this.#requests) {
-      if (!isMeant(waiting)) continue
+  refuseOlder(refusal, time) {
+    for (const { requestId, since, settle } of this.#requests.values()) {
+      if (since >= time) continue
       this.#requests.delete(requestId)
-      waiting.settle(new Refused(refusal))
+      settle(new Refused(refusal))
     }
   }
 

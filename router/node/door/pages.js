@@ -100,7 +100,7 @@ export class Pages {
     return this.#answer(request, reply, waiting, answer)
   }
 
-  /** Answers "Submitted!" once the work is safe. The same submission again gets the same answer. @param {Request} request */
+  /** Answers once the work is safe. The same submission again gets the same answer. @param {Request} request */
   async submitTask(request) {
     const submission = await readSubmission(request.raw, this.#uploads, TASK_FIELDS)
     await this.#waitUntilSafe(this.#orDiscard(submission, () => this.#startSubmission(request, submission)))

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from falsework.router.board.lease import Lease
-from falsework.router.board.switchboard import Instant, Switchboard, Waiting
-from falsework.router.wire.protocol import Limits, Refused
+from falsework.router.board.switchboard import Instant, Switchboard
+from falsework.router.board.waiting import Waiting
+from falsework.router.wire.errors import Refused
+from falsework.router.wire.protocol import Limits
 
 from ..peers import RecordingPeer, said
 

@@ -4,13 +4,8 @@ from dataclasses import replace
 
 import pytest
 from falsework.router.board.agents import Agent, Agents
-from falsework.router.wire.protocol import (
-    DISCONNECT,
-    STATUSES,
-    WORKING,
-    Limits,
-    Refused,
-)
+from falsework.router.wire.errors import Refused
+from falsework.router.wire.protocol import DISCONNECT, STATUSES, WORKING, Limits
 
 from ..peers import RecordingPeer
 

@@ -21,7 +21,8 @@ from falsework.router.door.frames import (
     TEXT,
 )
 from falsework.router.door.sockets import CLOSE_PATIENCE, Socket, Sockets
-from falsework.router.wire.protocol import Limits, Refused
+from falsework.router.wire.errors import Refused
+from falsework.router.wire.protocol import Limits
 
 LIMITS = Limits(frame=1000, ping=20.0, peer_bytes=1 << 20, peer_stall=30.0)
 HANDSHAKE = (
@@ -309,7 +310,7 @@ async def test_closing_all_waits_for_answers_and_drops_the_rest(house: House) ->
     polite, _ = await house.visit()
     await house.visit()
     closing = asyncio.create_task(house.sockets.close_all(0.05))
-    assert await polite.frame() == (CLOSE, (frames.GOING_AWAY).to_bytes(2) + b"the server is shutting down")
+    assert await polite.frame() == (CLOSE, (1001).to_bytes(2) + b"the server is shutting down")
     polite.writer.write(said(FINAL | CLOSE, b"\x03\xe9"))
     await closing
     gone = [await house.gone.get(), await house.gone.get()]

@@ -124,5 +124,7 @@ def test_the_docs_and_the_help_say_it(tree: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
 def test_the_help_of_the_router_in_node_says_it(tree: Path) -> None:
-    read = "import { readSettings } from './falsework/router/node/process/command_line.js'; readSettings(['--help'], {})"
+    read = (
+        "import { readSettings } from './falsework/router/node/process/command_line.js'; readSettings(['--help'], {})"
+    )
     assert "--greeting WORDS" in run(tree, "node", "--input-type=module", "-e", read)

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from falsework.router.wire.errors import Malformed
 from falsework.router.wire.protocol import (
     STATUSES,
     TAKEN,
     WORKING,
     Envelope,
     Limits,
-    Malformed,
     decode,
     decode_frame,
     encode,
