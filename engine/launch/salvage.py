@@ -11,15 +11,12 @@ from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
-from ...router.wire.journal import JournalDamaged, read_records
+from ...router.wire.journal import JournalDamaged
+from ...router.wire.outbox_file import OUTBOX, UPLOADS, read_packets
 from ...router.wire.protocol import Packet
 from ..report import Reporter
 from ..work.foreman import Foreman
 
-OUTBOX, UPLOADS = "outbox.jsonl", "uploads"
-"""In a router's data directory."""
 PATIENCE = 10.0
 """Seconds for storing what is left. Past it the disk does not take it, and it stays where it is."""
 
@@ -96,25 +93,7 @@ async def _read_all(directories: Iterable[Path], reporter: Reporter) -> list[Out
     for directory in directories:
         path = directory / OUTBOX
         try:
-            found.append(Outbox(path, *await asyncio.to_thread(_read, path)))
-        except (OSError, JournalDamaged, msgspec.MsgspecError) as error:
+            found.append(Outbox(path, *await asyncio.to_thread(read_packets, path)))
+        except (OSError, JournalDamaged) as error:
             reporter.say(f"what the server still held cannot be read: {error}")
     return found
-
-
-class _Line(msgspec.Struct):
-    router_epoch: str | None = None
-    number: int | None = None
-
-
-def _read(outbox: Path) -> tuple[str, list[Packet]]:
-    """The router's epoch and every packet in its outbox; none if there is no outbox on this machine."""
-    if not outbox.exists():
-        return "", []
-    router_epoch, packets = "", []
-    for _, line in read_records(outbox)[0]:
-        head = msgspec.json.decode(line, type=_Line)
-        router_epoch = head.router_epoch or router_epoch
-        if head.number is not None:
-            packets.append(msgspec.json.decode(line, type=Packet))
-    return router_epoch, packets

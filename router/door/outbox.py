@@ -15,42 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
-
-from ..wire.journal import Journal, JournalDamaged
-from ..wire.protocol import (
-    Envelope,
-    T,
-    UploadedFile,
-    encode,
-)
+from ..wire.journal import Journal
+from ..wire.outbox_file import Held, acked_record, files_of, header_record, packet_record, read_outbox
+from ..wire.protocol import Envelope, encode
 
 COMPACT_ABOVE = 8 << 20
 """A file larger than this starts afresh when nothing is held."""
-
-
-class Held(NamedTuple):
-    """One packet that is held: its number, where it is and how long, and the uploads that it speaks of."""
-
-    number: int
-    offset: int
-    length: int
-    files: tuple[str, ...]
-
-
-class Header(msgspec.Struct):
-    """The first record of the file."""
-
-    router_epoch: str
-    next: int
-
-
-class Acked(msgspec.Struct):
-    """A record that says what the launcher has; it may be lost in a crash, then the launcher says it again."""
-
-    acked: int
 
 
 class Outbox(ABC):
@@ -127,10 +98,10 @@ class DiskOutbox(Outbox):
     async def put(self, envelope: Envelope) -> None:
         """Once it is on the disk it is held, even if whoever asked has gone away in the meantime."""
         number = self._take_number(envelope)
-        line = encode(envelope)
-        written = self._journal.enqueue(line)  # in the same turn, so that numbers and queue never disagree
+        record = packet_record(envelope)
+        written = self._journal.enqueue(record)  # in the same turn, so that numbers and queue never disagree
         self._arriving += 1
-        await asyncio.shield(asyncio.ensure_future(self._keep(number, written, len(line), _files(envelope))))
+        await asyncio.shield(asyncio.ensure_future(self._keep(number, written, len(record), files_of(envelope))))
 
     async def _keep(self, number: int, written: asyncio.Future[int], length: int, files: tuple[str, ...]) -> None:
         try:
@@ -150,8 +121,8 @@ class DiskOutbox(Outbox):
     def _acknowledged(self, number: int) -> None:
         if not self._held and not self._arriving and self._journal.idle and self._journal.size > COMPACT_ABOVE:
             with suppress(OSError):  # a full disk; then the file goes on as it is
-                return self._journal.replace(encode(Header(self.router_epoch, self._next)))
-        return self._journal.note(encode(Acked(number)))
+                return self._journal.replace(header_record(self.router_epoch, self._next))
+        return self._journal.note(acked_record(number))
 
     async def close(self) -> None:
         await self._journal.close()
@@ -159,26 +130,11 @@ class DiskOutbox(Outbox):
     def _restore(self, records: list[tuple[int, bytes]]) -> None:
         if not records:
             self.router_epoch = secrets.token_hex(8)
-            return self._journal.replace(encode(Header(self.router_epoch, 1)))
-        header = self._read_record(_HEADER, records, 0)
-        self.router_epoch, self._next = header.router_epoch, header.next
-        for index, (offset, line) in enumerate(records[1:], 1):
-            record = self._read_record(_RECORD, records, index)
-            if record.number is None:
-                while self._held and self._held[0].number <= record.acked:
-                    self._held.popleft()
-            else:
-                self._held.append(Held(record.number, offset, len(line), _files(record)))
-                self._next = record.number + 1
-                if record.submission_id is not None:
-                    self.submitted[record.subject_id] = record.submission_id
+            return self._journal.replace(header_record(self.router_epoch, 1))
+        contents = read_outbox(self._journal.path, records)
+        self.router_epoch, self._next = contents.router_epoch, contents.next
+        self._held, self.submitted = contents.held, contents.submitted
         return None
-
-    def _read_record(self, decoder: msgspec.json.Decoder[T], records: list[tuple[int, bytes]], index: int) -> T:
-        try:
-            return decoder.decode(records[index][1])
-        except msgspec.MsgspecError as error:
-            raise JournalDamaged(self._journal.path, index + 1) from error
 
 
 class MemoryOutbox(Outbox):
@@ -194,7 +150,7 @@ class MemoryOutbox(Outbox):
         number = self._take_number(envelope)
         packet = self._packets[number] = encode(envelope)
         acknowledged = self._put[number] = asyncio.get_running_loop().create_future()
-        self._held.append(Held(number, 0, len(packet), _files(envelope)))
+        self._held.append(Held(number, 0, len(packet), files_of(envelope)))
         self._on_held()
         await asyncio.shield(acknowledged)
 
@@ -207,22 +163,3 @@ class MemoryOutbox(Outbox):
         acknowledged = self._put.pop(held.number)
         if not acknowledged.done():
             acknowledged.set_result(None)
-
-
-class _Record(msgspec.Struct):
-    number: int | None = None
-    acked: int = 0
-    subject_id: str = ""
-    files: list[UploadedFile] = []
-    data_file: str | None = None
-    submission_id: str | None = None
-
-
-_HEADER = msgspec.json.Decoder(Header)
-_RECORD = msgspec.json.Decoder(_Record)
-
-
-def _files(packet: _Record | Envelope) -> tuple[str, ...]:
-    """The router's names of the uploads that a packet speaks of."""
-    names = [file.filename for file in packet.files]
-    return (*names, packet.data_file) if packet.data_file is not None else tuple(names)

@@ -22,6 +22,7 @@ from ..process.settings import Settings
 from ..wire import protocol as wire
 from ..wire.agreed import AGREED
 from ..wire.errors import Malformed, Refused
+from ..wire.outbox_file import OUTBOX, UPLOADS
 from ..wire.protocol import Limits, Packet, decode_frame
 from .delivery import Delivery
 from .frames import MESSAGE_TOO_BIG, TEXT
@@ -50,7 +51,7 @@ class Router:
         self._loop = asyncio.get_running_loop()
         self._delivery: Delivery | None = None
         self.outbox = self._make_outbox()
-        self.uploads = Uploads(settings.data / "uploads", self.limits)
+        self.uploads = Uploads(settings.data / UPLOADS, self.limits)
         lease = self._take_up_lease()
         self.switchboard = Switchboard(
             settings.run_id, self.limits, settings.token, lease, self._acknowledge, self.outbox.submitted
@@ -133,7 +134,7 @@ class Router:
     def _make_outbox(self) -> Outbox:
         if self.settings.outbox == "launcher":
             return MemoryOutbox(self._deliver, self._discard_uploads)
-        return DiskOutbox(self.settings.data / "outbox.jsonl", self._deliver, self._discard_uploads)
+        return DiskOutbox(self.settings.data / OUTBOX, self._deliver, self._discard_uploads)
 
     def _deliver(self) -> None:
         if self._delivery is not None:

@@ -8,9 +8,9 @@ import json
 import os
 from pathlib import Path
 
+from ..wire.agreed import AGREED, filled
 from ..wire.journal import write_file
-
-LOCK, BIRTH = "router.lock", "router.birth"
+from ..wire.outbox_file import BIRTH, LOCK
 
 
 class DataDirectoryError(Exception):
@@ -39,7 +39,7 @@ class DataDirectory:
         try:
             return max(0.0, wall - float(birth.read_text()))  # a clock that was set back makes nothing younger than new
         except ValueError as error:
-            raise DataDirectoryError(f"{birth} does not say when the server was first started; move it away") from error
+            raise DataDirectoryError(filled(AGREED.data_directory.no_birth, file=birth)) from error
 
     def release(self) -> None:
         """Another router may have it. May be repeated."""
@@ -53,13 +53,14 @@ class DataDirectory:
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
-            raise DataDirectoryError(f"{self.path} is in use by {self._holder()}") from error
+            in_use = filled(AGREED.data_directory.in_use, directory=self.path, holder=self._holder())
+            raise DataDirectoryError(in_use) from error
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, json.dumps({"run_id": run_id, "pid": os.getpid()}).encode(), 0)
 
     def _holder(self) -> str:
         try:
             said = json.loads(os.pread(self._lock, 4096, 0))
-            return f"the router of run {said['run_id']}, process {said['pid']}"
+            return filled(AGREED.data_directory.holder, run_id=said["run_id"], pid=said["pid"])
         except (ValueError, LookupError, TypeError):
-            return "another router, which has just started"
+            return AGREED.data_directory.unknown_holder

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import msgspec
 
+from .agreed import AGREED, filled
+
 
 class JournalDamaged(Exception):
     """A line that is not the last one cannot be read: something else wrote to the file. Names file and line."""
 
     def __init__(self, path: Path, line: int) -> None:
         self.path, self.line = path, line
-        super().__init__(f"{path}:{line}: not a JSON record; the file was changed by something else, move it away")
+        super().__init__(filled(AGREED.data_directory.damaged, file=path, line=line))
 
 
 class Journal:
@@ -69,30 +71,30 @@ class Journal:
         """An append that is in its place in the queue when this returns; the future is what `append` waits for."""
         self._open_descriptor()
         written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._queued.append((line.replace(b"\n", b" "), written))  # in valid JSON a line break is only white space
+        self._queued.append((_sealed(line.replace(b"\n", b" ")), written))  # in JSON a line break is only white space
         self._start()
         return written
 
     def note(self, line: bytes) -> None:
         """Append a record with the next write, without waiting. For what may be lost in a crash."""
-        self._queued.append((line, None))
+        self._queued.append((_sealed(line), None))
         self._start()
 
     def replace(self, line: bytes) -> None:
         """Start the file afresh with one record, atomically. Only while nothing is queued or under way."""
         if self._queued or self._writer is not None:
             raise RuntimeError("a journal is replaced while nothing is being appended")
-        fresh = self.path.with_suffix(".fresh")
+        fresh, record = self.path.with_suffix(".fresh"), _sealed(line)
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            write_whole(descriptor, line + b"\n")
+            write_whole(descriptor, record)
             os.fsync(descriptor)
             os.rename(fresh, self.path)
         except OSError:
             os.close(descriptor)
             raise
         self._close_descriptor()
-        self._descriptor, self.size = descriptor, len(line) + 1
+        self._descriptor, self.size = descriptor, len(record)
         sync_directory(self.path.parent)
 
     def read(self, offset: int, length: int) -> bytes:
@@ -125,16 +127,16 @@ class Journal:
         try:
             while self._queued:
                 batch, self._queued = self._queued, []
-                block = b"".join([line + b"\n" for line, _ in batch])
+                block = b"".join([record for record, _ in batch])
                 try:
                     await loop.run_in_executor(self._thread, self._write, block)
                 except OSError as error:
                     batch, self._queued = batch + self._queued, []
                     self._fail([written for _, written in batch if written is not None], error)
                 else:
-                    for line, written in batch:
+                    for record, written in batch:
                         _settle(written, self.size)
-                        self.size += len(line) + 1
+                        self.size += len(record)
         finally:
             self._writer = None
 
@@ -171,16 +173,19 @@ def read_records(path: Path) -> tuple[list[tuple[int, bytes]], int]:
     """The records of a journal as (offset, line), and where the readable part ends. Changes nothing."""
     records: list[tuple[int, bytes]] = []
     offset = 0
-    lines = path.read_bytes().split(b"\n")
-    torn = lines.pop()  # what follows the last line break: nothing, if the last append was whole
-    for index, line in enumerate(lines):
-        if not _is_json(line):
-            last = index == len(lines) - 1 and not torn
-            if last or b"\0" in line:  # a page that never reached the disk reads as zeros, and so does what follows it
+    content = path.read_bytes()
+    while (
+        end := content.find(b"\n", offset) + 1
+    ):  # what follows the last line break was torn off in the middle of an append
+        record = content[offset:end]
+        line = _opened(record)
+        if line is None:
+            # A page that never reached the disk reads as zeros, and so does what follows it.
+            if end == len(content) or b"\0" in record:
                 break
-            raise JournalDamaged(path, index + 1)
+            raise JournalDamaged(path, len(records) + 1)
         records.append((offset, line))
-        offset += len(line) + 1
+        offset = end
     return records, offset
 
 
@@ -222,14 +227,24 @@ def write_whole(descriptor: int, block: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _is_json(line: bytes) -> bool:
+# What guards a record in the file is put on in `_sealed`, and is looked at and taken off in `_opened`; nothing else knows of it.
+
+
+def _sealed(line: bytes) -> bytes:
+    """A record as the file has it."""
+    return line + b"\n"
+
+
+def _opened(record: bytes) -> bytes | None:
+    """The JSON of a record of the file; None for what is none."""
+    line = record.removesuffix(b"\n")
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
     except msgspec.MsgspecError:
-        return False
+        return None
     except RecursionError:
-        return True  # how deep is too deep depends on who asks; it was whole, or it would have ended before
-    return True
+        return line  # how deep is too deep depends on who asks; it was whole, or it would have ended before
+    return line
 
 
 def _settle(written: asyncio.Future[int] | None, outcome: int | OSError) -> None:
