@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 
+from .door.lease_memory import LeaseMemory
+from .door.settings import Settings
 from .process.command_line import read_command_line
-from .process.lease_memory import LeaseMemory
 from .process.listening import open_listeners
-from .process.settings import Settings
 
 
 def main() -> None:

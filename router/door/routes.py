@@ -9,7 +9,6 @@ from typing import NamedTuple
 from aiohttp import web
 
 from ..board.switchboard import Instant, Switchboard
-from ..process.settings import Settings
 from ..wire.agreed import AGREED
 from ..wire.errors import Malformed, Refused
 from .metrics import render
@@ -17,6 +16,7 @@ from .outbox import Outbox
 from .pages import Pages
 from .policy import page_headers
 from .refusals import plain_page, refusal
+from .settings import Settings
 from .sockets import Sockets
 from .spreading import Spreading
 from .uploads import Uploads

@@ -15,21 +15,20 @@ from ..board.agents import Peer
 from ..board.launcher_link import HandshakeRefused
 from ..board.lease import Lease
 from ..board.switchboard import Instant, Switchboard
-from ..process.data_directory import DataDirectory
-from ..process.lease_memory import LeaseMemory
-from ..process.listening import BACKLOG
-from ..process.settings import Settings
 from ..wire import protocol as wire
 from ..wire.agreed import AGREED
 from ..wire.errors import Malformed, Refused
 from ..wire.outbox_file import OUTBOX, UPLOADS
 from ..wire.protocol import Limits, Packet, decode_frame
+from .data_directory import DataDirectory
 from .delivery import Delivery
 from .frames import MESSAGE_TOO_BIG, TEXT
+from .lease_memory import LeaseMemory
 from .outbox import DiskOutbox, MemoryOutbox, Outbox
 from .pages import Pages
 from .refusals import http_log
 from .routes import Parts, Routes, protect
+from .settings import BACKLOG, Settings
 from .sockets import Listener, Socket, Sockets
 from .uploads import Uploads
 

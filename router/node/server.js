@@ -2,7 +2,7 @@
    stderr. The server itself, fastify and ws, is put together in door/server.js. */
 
 import { readSettings } from './process/command_line.js'
-import { isSupervised } from './process/lease_memory.js'
+import { isSupervised } from './door/lease_memory.js'
 import { CannotListen, openListener } from './process/listening.js'
 
 /**
@@ -20,7 +20,7 @@ async function main() {
   process.exit(await serve(settings))
 }
 
-/** @param {import('./process/settings.js').Settings} settings */
+/** @param {import('./door/settings.js').Settings} settings */
 async function listenerOf({ host, port }) {
   try {
     return await openListener(host, port)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..door.settings import Settings
 from ..wire.protocol import Limits, check_frame_ancestor, check_policy
 from ..wire.router_args import Flag, Kind, flags
-from .settings import Settings
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
-BACKLOG = 1024
+from ..door.settings import BACKLOG
+
 NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """A name may stand for addresses of a kind that this machine does not have."""
 

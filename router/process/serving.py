@@ -8,12 +8,12 @@ import signal
 import socket
 import sys
 
+from ..door.data_directory import DataDirectoryError
+from ..door.lease_memory import LeaseMemory
 from ..door.server import Router
+from ..door.settings import Settings
 from ..wire.journal import JournalDamaged
-from .data_directory import DataDirectoryError
-from .lease_memory import LeaseMemory
 from .listening import close_listeners, port_of
-from .settings import Settings
 
 
 def serve(settings: Settings, listeners: list[socket.socket], memory: LeaseMemory) -> int:

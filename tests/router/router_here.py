@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
+from falsework.router.door.lease_memory import LeaseMemory
 from falsework.router.door.server import Router
 from falsework.router.process.command_line import read_command_line
-from falsework.router.process.lease_memory import LeaseMemory
 from falsework.router.process.listening import close_listeners, open_listeners, port_of
 
 from .router_process import NO_FILES, arguments, stored_files, write_static

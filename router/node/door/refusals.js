@@ -2,7 +2,7 @@
 
 import { STATUS_CODES } from 'node:http'
 
-import { log } from '../process/log.js'
+import { log } from './log.js'
 import { filled, pages, refusals } from '../wire/agreed.js'
 import { Malformed, Refused } from '../wire/errors.js'
 

@@ -24,7 +24,7 @@ const NO_SUCH_NAME = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EAC
  *
  * What there is of a router beside this.
  * @typedef {object} Parts
- * @property {import('../process/settings.js').Settings} settings
+ * @property {import('./settings.js').Settings} settings
  * @property {import('../board/switchboard.js').Switchboard} switchboard
  * @property {import('./pages.js').Pages} pages
  * @property {import('./uploads.js').Uploads} uploads

@@ -9,8 +9,8 @@ import Fastify from 'fastify'
 import { HandshakeRefused } from '../board/launcher_link.js'
 import { Lease } from '../board/lease.js'
 import { Switchboard } from '../board/switchboard.js'
-import { DataDirectory } from '../process/data_directory.js'
-import { log } from '../process/log.js'
+import { DataDirectory } from './data_directory.js'
+import { log } from './log.js'
 import { closings, refusals } from '../wire/agreed.js'
 import { Malformed, Refused } from '../wire/errors.js'
 import { OUTBOX, UPLOADS } from '../wire/outbox_file.js'
@@ -34,10 +34,10 @@ const BACKLOG = 1024
 const ABOUT_THE_LEASE = new Set([wire.LEASE, wire.DRAIN, wire.BYE])
 
 /**
- * @typedef {import('../process/settings.js').Settings} Settings
+ * @typedef {import('./settings.js').Settings} Settings
  * @typedef {import('../wire/protocol.js').Packet} Packet
  * @typedef {import('./sockets.js').Socket} Socket
- * @typedef {import('../process/lease_memory.js').LeaseMemory} LeaseMemory
+ * @typedef {import('./lease_memory.js').LeaseMemory} LeaseMemory
  * @typedef {import('../board/switchboard.js').Instant} Instant
  */
 

@@ -13,7 +13,7 @@ import { FLAGS } from '../wire/router_args.js'
 /**
  * @typedef {import('../wire/router_args.js').Flag} Flag
  * @typedef {import('../wire/router_args.js').RouterArgs} RouterArgs
- * @typedef {import('./settings.js').Settings} Settings
+ * @typedef {import('../door/settings.js').Settings} Settings
  */
 
 /** Seconds. @type {Record<string, number>} */

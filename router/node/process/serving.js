@@ -4,13 +4,13 @@ import { setFlagsFromString } from 'node:v8'
 
 import { Router } from '../door/server.js'
 import { JournalDamaged } from '../wire/journal.js'
-import { DataDirectoryError } from './data_directory.js'
-import { LeaseMemory, isSupervised, tell } from './lease_memory.js'
+import { DataDirectoryError } from '../door/data_directory.js'
+import { LeaseMemory, isSupervised, tell } from '../door/lease_memory.js'
 import { LISTENER, sayReady } from './listening.js'
 
 /**
  * Serve until a signal or the end of the lease. Resolves with 0, or with 1 if it cannot start and has said why on stderr.
- * @param {import('./settings.js').Settings} settings
+ * @param {import('../door/settings.js').Settings} settings
  */
 export async function serve(settings) {
   const isBelow = isSupervised(process.env)
@@ -32,7 +32,7 @@ export async function serve(settings) {
 
 /**
  * For errors of the system, and of files; any other is a defect and says where.
- * @param {import('./settings.js').Settings} settings @param {unknown} error
+ * @param {import('../door/settings.js').Settings} settings @param {unknown} error
  */
 function giveUp({ host, port }, error) {
   if (!(error instanceof Error)) throw error

@@ -7,9 +7,9 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 
-import { handDown } from './lease_memory.js'
+import { handDown } from '../door/lease_memory.js'
 import { sayReady } from './listening.js'
-import { log } from './log.js'
+import { log } from '../door/log.js'
 
 /** Seconds before a router is started again, doubled each time that it dies. */
 const FIRST_WAIT = 0.1

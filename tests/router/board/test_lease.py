@@ -10,7 +10,7 @@ from falsework.router.board.lease import (
     Lease,
     LeaseState,
 )
-from falsework.router.process.lease_memory import LeaseMemory
+from falsework.router.door.lease_memory import LeaseMemory
 
 
 def lease(seconds: float = 10.0, grace: float = 100.0) -> Lease:

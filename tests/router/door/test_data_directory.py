@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from falsework.router.process.data_directory import (
+from falsework.router.door.data_directory import (
     BIRTH,
     LOCK,
     DataDirectory,

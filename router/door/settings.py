@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ..wire.router_args import RouterArgs
 
+BACKLOG = 1024
+"""Connections that wait to be accepted, at the most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(RouterArgs):
