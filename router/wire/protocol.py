@@ -213,7 +213,7 @@ def check_frame_ancestor(origin: str) -> None:
 def check_policy(policy: str) -> None:
     """Raise ValueError for what no Content-Security-Policy header can hold."""
     if not re.fullmatch(AGREED.policy.plain, policy):
-        raise ValueError(filled(AGREED.wrong_settings.policy, said=policy))
+        raise ValueError(filled(AGREED.wrong_settings.policy, said=repr(policy)))
 
 
 encode = msgspec.json.Encoder().encode

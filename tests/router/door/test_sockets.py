@@ -21,6 +21,7 @@ from falsework.router.door.frames import (
     TEXT,
 )
 from falsework.router.door.sockets import CLOSE_PATIENCE, Socket, Sockets
+from falsework.router.wire.agreed import AGREED
 from falsework.router.wire.errors import Refused
 from falsework.router.wire.protocol import Limits
 
@@ -314,7 +315,7 @@ async def test_closing_all_waits_for_answers_and_drops_the_rest(house: House) ->
     polite.writer.write(said(FINAL | CLOSE, b"\x03\xe9"))
     await closing
     gone = [await house.gone.get(), await house.gone.get()]
-    assert sorted(socket.close_code for socket in gone) == [frames.GOING_AWAY, frames.ABNORMAL]
+    assert sorted(socket.close_code for socket in gone) == [AGREED.closings.going_away.code, frames.ABNORMAL]
 
 
 async def _fill(socket: Socket, is_full: object) -> None:
