@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import aiohttp
 import pytest
 from falsework.engine.launch.salvage import held_by_lost
 from falsework.engine.work.submissions import Submission, read
@@ -26,7 +24,7 @@ from ..launching import (
     processes_of,
     write_task,
 )
-from ..serving import PATIENCE, Worker, soon
+from ..serving import Worker, soon
 from ..workshop import working_for_a_process
 
 pytestmark = pytest.mark.slow
@@ -94,10 +92,6 @@ async def test_a_server_that_is_lost_costs_only_what_was_not_handed_in(home: Pat
         assert await ann.submit({"by": "ann"}) == SUBMITTED
         os.kill(pid_of(launch, 2), signal.SIGKILL)
         await soon(lambda: launch.watcher.said("is lost"))
-        await until_answering(kim.url)
-        # The page that is still open is told, over the address that it came from.
-        await kim.open_socket()
-        await kim.hear_status("disconnect")
         moved = await arrive(launch, "kim")
         assert moved.url != kim.url
         assert moved.agent_id == lost_agent
@@ -107,24 +101,6 @@ async def test_a_server_that_is_lost_costs_only_what_was_not_handed_in(home: Pat
         launch.assert_down()
         assert sorted(one.worker_id for one in counted(launch)) == ["ann", "bob", "eve", "kim"]
         assert {one.unit for one in counted(launch)} == set(range(4))
-
-
-async def test_the_printed_link_stays_alive_when_the_first_server_is_lost(home: Path, tmp_path: Path) -> None:
-    task = write_task(tmp_path / "task", [1, 2], architect=THREE)
-    async with launched(home, task) as launch:
-        eve = await arrive(launch, "eve")
-        assert eve.url == await launch.url()
-        run_id = launch.watcher.run_id
-        (first,) = (one for one in launch.ledger.resources(run_id) if one.name == run_id)
-        os.kill(first.facts["pid"], signal.SIGKILL)
-        await until_answering(eve.url)
-        await soon(lambda: launch.watcher.said("is lost"))
-        ann, bob = await arrive(launch, "ann"), await arrive(launch, "bob")
-        assert ann.url != bob.url
-        for worker in (ann, bob):
-            assert await worker.submit({"by": worker.name}) == SUBMITTED
-        await launch.end()
-        launch.assert_down()
 
 
 async def test_partners_on_other_servers_hear_that_a_server_is_lost(home: Path, tmp_path: Path) -> None:
@@ -187,8 +163,9 @@ async def test_a_resumed_run_takes_in_what_a_server_held_that_is_gone(
                 os.kill(process, signal.SIGKILL)
         resumed = launching(under_way.run_id, verb="resume")
         assert resumed.is_open() == url
-        await until_answering(kim.url)
-        assert await kim.submit({"by": "kim"}) == SUBMITTED
+        moved = await visit(url, "kim", browsers)
+        assert moved.url != kim.url
+        assert await moved.submit({"by": "kim"}) == SUBMITTED
         assert await bob.submit({"by": "bob"}) == SUBMITTED
         assert resumed.end().code == 0, resumed.heard
     stored = list(read(home / "runs" / under_way.run_id))
@@ -211,14 +188,3 @@ def test_a_sweep_takes_down_all_servers_of_a_dead_launcher(
     ended = falsework("shutdown", under_way.run_id)
     assert ended.code == 0, ended.stderr
     assert processes_of(under_way.run_id) == []
-
-
-async def until_answering(url: str) -> None:
-    """Until somebody listens there, whoever it is."""
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(f"{url}/is_alive"):
-                    return
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.01)
