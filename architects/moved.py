@@ -12,10 +12,12 @@ MODULES: Mapping[str, str] = {
         {
             "architects.local": "preflight replica replica_channels replica_files server_process server_source",
             "architects.machine": "address child mark process",
-            "architects.shipping": "node_binary node_dependencies router_limits routers",
+            "architects.shipping": "node_binary node_dependencies routers",
         },
     ),
     "architects.replica_start": "architects.local.start",
+    "architects.router_limits": "architects.shipping.router_args",
+    "architects.mock.wire": "architects.mock.board",
     **in_folders(
         "architects",
         {
@@ -27,5 +29,8 @@ MODULES: Mapping[str, str] = {
 }
 
 HEROKU: Mapping[str, str] = dict.fromkeys(("HerokuArchitect", "LOOKS_AT_ONCE"), "architects.heroku.architect")
-LOCAL: Mapping[str, str] = dict.fromkeys(("ANSWER_LIMIT", "LocalArchitect", "LocalArgs"), "architects.local.architect")
+LOCAL: Mapping[str, str] = {
+    **dict.fromkeys(("ANSWER_LIMIT", "LocalArchitect"), "architects.local.architect"),
+    "LocalArgs": "architects.local.args",
+}
 """The names of modules that a package took the name of: `from falsework.architects.local import LocalArchitect`."""

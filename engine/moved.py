@@ -16,7 +16,7 @@ MODULES: Mapping[str, str] = {
                 workplace""",
             "engine.ledger": "owner",
             "engine.lifecycle": "diagram states",
-            "engine.run": "account cancellation limit retry watching",
+            "engine.run": "account limit retry watching",
             "engine.work": "export json_line",
         },
     ),
@@ -25,6 +25,7 @@ MODULES: Mapping[str, str] = {
         ("engine.architect", "engine.bundle", "engine.download", "engine.provider", "engine.registry"),
         "engine.contract",
     ),
+    "engine.cancellation": "engine.contract.cancellation",
     "engine.ledger_database": "engine.ledger.database",
     "engine.ledger_tables": "engine.ledger.tables",
 }
@@ -46,7 +47,8 @@ CHANNEL: Mapping[str, str] = {
 }
 LEDGER: Mapping[str, str] = dict.fromkeys(("BUSY_TIMEOUT", "Ledger", "RunTakenOver"), "engine.ledger.ledger")
 LIFECYCLE: Mapping[str, str] = {"Lifecycle": "engine.lifecycle.guard"}
-RUN: Mapping[str, str] = dict.fromkeys(
-    ("CLEANUP_LIMIT", "CLOSE_LIMIT", "CutOff", "LOG_FILE", "LOG_LIMIT", "Run", "UNDO_LIMIT"), "engine.run.run"
-)
+RUN: Mapping[str, str] = {
+    **dict.fromkeys(("CutOff", "LOG_FILE", "Run", "UNDO_LIMIT"), "engine.run.run"),
+    **dict.fromkeys(("CLEANUP_LIMIT", "CLOSE_LIMIT", "LOG_LIMIT"), "engine.run.hands"),
+}
 """The names of modules that a package took the name of: `from falsework.engine.run import Run`."""

@@ -4,4 +4,4 @@ from .wire.moved import ROUTER, in_folders, tell_of_modules
 
 __all__ = ()
 
-tell_of_modules(in_folders("router", ROUTER))
+tell_of_modules({**in_folders("router", ROUTER), "router.adoption": "router.process.supervisor"})

@@ -13,9 +13,9 @@ NAMESPACE = __name__.removesuffix("router.wire.moved")
 
 ROUTER: Mapping[str, str] = {
     "router.board": "agents launcher_link lease peers switchboard",
-    "router.door": """adoption bodies delivery frames handover metrics outbox pages policy refusals server sockets
-        spreading uploads""",
-    "router.process": "command_line data_directory lease_memory listening serving settings supervisor",
+    "router.door": """bodies data_directory delivery frames handover lease_memory metrics outbox pages policy refusals
+        server settings sockets spreading uploads""",
+    "router.process": "command_line listening serving supervisor",
     "router.wire": "journal protocol",
 }
 """The modules that stood directly in router/, by the folder where each is now."""

@@ -28,9 +28,9 @@ def strings(said: Any) -> Iterator[str]:
 
 
 def sources(pattern: str, folder: Path) -> dict[Path, str]:
-    """What the files say, but for the command line, whose flags are named for what they set."""
+    """What the files say, but for the command line and the table of its flags, which are named for what they set."""
     paths = (path for path in folder.glob(pattern) if "node_modules" not in path.relative_to(folder).parts)
-    return {path: path.read_text() for path in paths if path.stem != "command_line"}
+    return {path: path.read_text() for path in paths if path.stem not in ("command_line", "router_args")}
 
 
 @pytest.mark.parametrize("language", ["python", "node"])
