@@ -29,6 +29,10 @@ class Backend:
     """Seconds that one action of the architect may take."""
     most_cuts: ClassVar[int] = 60
     """In how many of its waits an action is cut off, each time with a server of its own; they are spread evenly."""
+    ends_when_idle: ClassVar[bool] = True
+    """Whether the server itself knows that the whole run is idle; one of several does not."""
+    soon: ClassVar[float] = 0.2
+    """Seconds after which a server of a short life ends: longer than it takes to be up."""
     serves_workers: ClassVar[bool] = True
     """Whether at the other end runs a falsework router, or what speaks like one."""
     outlives_its_process: ClassVar[bool] = True

@@ -283,6 +283,8 @@ class TestReplicas(test_local_contract.TestLocalArchitect):
     """Several routers keep the contract as one does."""
 
     most_cuts: ClassVar = 6
+    ends_when_idle: ClassVar = False
+    soon: ClassVar = 8.0
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
