@@ -216,14 +216,14 @@ class Pages:
 
     # Pieces
 
-    def _body(self, asked: Asked, decoder: msgspec.json.Decoder[wire.T], fields: str) -> wire.T:
+    def _body(self, asked: Asked, decoder: msgspec.json.Decoder[wire.T], expected: str, **facts: object) -> wire.T:
         body = asked.request.body
         if len(body) > self._board.limits.submission:
             raise Refused(AGREED.refusals.answer_too_large, limit=self._board.limits.submission)
-        return wire.decode(body, decoder, filled(AGREED.malformed.json_object, fields=fields))
+        return wire.decode(body, decoder, expected, **facts)
 
     def _submission(self, asked: Asked, data_field: str) -> Submission:
-        return self._body(asked, _SUBMISSION, filled(AGREED.malformed.submission, field=data_field))
+        return self._body(asked, _SUBMISSION, AGREED.malformed.submission, field=data_field)
 
     def _check_size(self, data: msgspec.Raw) -> None:
         limit = self._board.limits.frame - FRAME_ALLOWANCE

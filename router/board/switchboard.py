@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..wire import protocol as wire
-from ..wire.agreed import AGREED, filled
+from ..wire.agreed import AGREED
 from ..wire.errors import Malformed, Refused
 from ..wire.protocol import Envelope, Limits, Packet, encode
 from .agents import Agent, Agents, Peer
@@ -377,8 +377,8 @@ _PEERS = msgspec.json.Decoder(wire.PeersNews)
 
 
 def _read(packet: Packet, decoder: msgspec.json.Decoder[wire.T], expected: str) -> wire.T:
-    what = filled(AGREED.malformed.packet_data, packet_type=packet.packet_type, fields=expected)
-    return wire.decode(bytes(packet.data), decoder, what)
+    sentence, packet_type = AGREED.malformed.packet_data, packet.packet_type
+    return wire.decode(bytes(packet.data), decoder, sentence, packet_type=packet_type, fields=expected)
 
 
 def _subject(packet: Packet) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from ..wire import protocol as wire
-from ..wire.agreed import AGREED, filled
+from ..wire.agreed import AGREED
 from ..wire.errors import Malformed
 from ..wire.protocol import UploadedFile, encode
 from .uploads import Form
@@ -58,9 +58,11 @@ _ANY = msgspec.json.Decoder(msgspec.Raw)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-async def read_body(request: web.Request, decoder: msgspec.json.Decoder[wire.T], fields: str) -> wire.T:
+async def read_body(
+    request: web.Request, decoder: msgspec.json.Decoder[wire.T], expected: str, **facts: object
+) -> wire.T:
     """The JSON of a request. Raises Malformed, which names the fields that were expected."""
-    return wire.decode(await request.read(), decoder, filled(AGREED.malformed.json_object, fields=fields))
+    return wire.decode(await request.read(), decoder, expected, **facts)
 
 
 def submission_of(form: Form, json_fields: tuple[str, ...]) -> Submission:
@@ -71,7 +73,7 @@ def submission_of(form: Form, json_fields: tuple[str, ...]) -> Submission:
     submission = Submission(agent_id.decode(errors="replace"))
     for name in json_fields:
         if name in form.fields:
-            value = wire.decode(form.fields[name], _ANY, filled(AGREED.malformed.form_field, name=name))
+            value = wire.decode(form.fields[name], _ANY, AGREED.malformed.form_field, name=name)
             if name == "metadata":
                 submission.metadata = value
             else:

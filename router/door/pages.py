@@ -130,7 +130,7 @@ class Pages:
 
     async def log_error(self, request: web.Request) -> web.Response:
         """Passed on to the launcher; not durable."""
-        body = await read_body(request, SUBMISSION, filled(AGREED.malformed.submission, field="error_data"))
+        body = await read_body(request, SUBMISSION, AGREED.malformed.submission, field="error_data")
         at = self._clock()
         self._switchboard.worker(body.USED_AGENT_ID, self.session(request), at)
         self._switchboard.log_error(body.USED_AGENT_ID, body.error_data, body.client_timestamp, at)
@@ -272,9 +272,8 @@ class Pages:
 
     async def _read_submission(self, request: web.Request, *json_fields: str) -> tuple[Submission, Form]:
         if request.content_type != "multipart/form-data":
-            return await read_body(
-                request, SUBMISSION, filled(AGREED.malformed.submission, field=json_fields[-1])
-            ), Form()
+            body = await read_body(request, SUBMISSION, AGREED.malformed.submission, field=json_fields[-1])
+            return body, Form()
         form = await self._uploads.receive(request)
         with self._uploads.discarding(form.files) as discarding:
             submission = submission_of(form, json_fields)

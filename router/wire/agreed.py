@@ -137,7 +137,6 @@ class MalformedWords(_Part, frozen=True):
     expected: str
     frame: str
     packet_data: str
-    json_object: str
     agent_request: str
     onboarding: str
     submission: str

@@ -28,6 +28,6 @@ class Malformed(ValueError):
         super().__init__(filled(sentence, **facts))
 
     @classmethod
-    def expected(cls, what: str, reason: object) -> Malformed:
-        """Of bytes that cannot be read: what they should have been, and why they are not."""
-        return cls(AGREED.malformed.expected, what=what, reason=reason)
+    def expected(cls, what: str, reason: object, **facts: object) -> Malformed:
+        """Of bytes that cannot be read: what they should have been, with the facts of that, and why they are not."""
+        return cls(AGREED.malformed.expected, what=filled(what, **facts), reason=reason)

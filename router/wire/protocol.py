@@ -230,8 +230,8 @@ def decode_frame(frame: bytes) -> list[Packet]:
     return packets if isinstance(packets, list) else [packets]
 
 
-def decode(text: bytes, decoder: msgspec.json.Decoder[T], expected: str) -> T:
-    """Decode JSON of a foreign hand. Raises Malformed, which says what was expected.
+def decode(text: bytes, decoder: msgspec.json.Decoder[T], expected: str, **facts: object) -> T:
+    """Decode JSON of a foreign hand. Raises Malformed, which says what was expected, with the facts in their places.
 
     Half a surrogate pair is mended to U+FFFD: a text field with a maximum length cuts an emoji in two, and browsers send it.
     """
@@ -246,7 +246,7 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T], expected: str) -> T:
                 raise
             return decoder.decode(mended)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed.expected(expected, error) from error
+        raise Malformed.expected(expected, error, **facts) from error
 
 
 def _mend_surrogate(escape: re.Match[bytes]) -> bytes:

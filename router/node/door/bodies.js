@@ -1,6 +1,6 @@
 /* The bodies of pages' requests, read up to their limits. Data that is only passed on stays the JSON text that it was. */
 
-import { filled, malformed, pages, refusals } from '../wire/agreed.js'
+import { malformed, pages, refusals } from '../wire/agreed.js'
 import { Malformed, Refused } from '../wire/errors.js'
 import { fieldOf, fieldsOf, objectText } from '../wire/json_text.js'
 import { check, decode, maybe, number, object, text } from '../wire/protocol.js'
@@ -36,9 +36,8 @@ export async function readAgentRequest(request, limits) {
 
 /** @param {IncomingMessage} request @param {Readonly<Limits>} limits */
 export async function readOnboarding(request, limits) {
-  const fields = malformed.onboarding
-  const { said, json } = await readObject(request, limits, ONBOARDING, fields)
-  const { USED_AGENT_ID: agentId } = check(said.provider_data, ONBOARDING_OF, filled(malformed.json_object, { fields }))
+  const { said, json } = await readObject(request, limits, ONBOARDING, malformed.onboarding)
+  const { USED_AGENT_ID: agentId } = check(said.provider_data, ONBOARDING_OF, malformed.onboarding)
   const onboardingData = fieldOf(fieldOf(json, 'provider_data') ?? '', 'onboarding_data') ?? '{}'
   return { agentId, onboardingData, clientTimestamp: said.client_timestamp ?? null }
 }
@@ -94,7 +93,7 @@ export function mergeFiles(data, files) {
 
 /** @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {string} field @returns {Promise<Submission>} */
 async function readJsonSubmission(request, limits, field) {
-  const { said, json } = await readObject(request, limits, SUBMISSION, filled(malformed.submission, { field }))
+  const { said, json } = await readObject(request, limits, SUBMISSION, malformed.submission, { field })
   return {
     agentId: said.USED_AGENT_ID,
     data: fieldOf(json, field) ?? LEFT_OUT[field],
@@ -118,15 +117,17 @@ function submissionOf({ fields: said, files }, fields, leftOut) {
 
 /** @param {string} value @param {string} field */
 function jsonOf(value, field) {
-  const { json } = decode(Buffer.from(value), filled(malformed.form_field, { name: field }))
+  const { json } = decode(Buffer.from(value), malformed.form_field, { name: field })
   return fieldOf(`{"value":${json}}`, 'value') ?? ''
 }
 
-/** @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {Shape} shape @param {string} fields */
-async function readObject(request, limits, shape, fields) {
-  const expected = filled(malformed.json_object, { fields })
-  const { value, json } = decode(await readBody(request, limits), expected)
-  return { said: check(value, shape, expected), json }
+/**
+ * @param {IncomingMessage} request @param {Readonly<Limits>} limits @param {Shape} shape
+ * @param {string} expected @param {Record<string, unknown>} [facts]
+ */
+async function readObject(request, limits, shape, expected, facts) {
+  const { value, json } = decode(await readBody(request, limits), expected, facts)
+  return { said: check(value, shape, expected, facts), json }
 }
 
 /**

@@ -271,8 +271,11 @@ export class Pages {
  * @param {import('node:http').IncomingMessage} request @param {string} name
  */
 export function cookieOf({ headers }, name) {
-  const cookies = (headers.cookie ?? '').split(';').map(cookie => cookie.trim())
-  return cookies.find(cookie => cookie.startsWith(`${name}=`))?.slice(name.length + 1) ?? null
+  for (const cookie of (headers.cookie ?? '').split(';')) {
+    const said = cookie.trimStart()
+    if (said.startsWith(`${name}=`)) return said.slice(name.length + 1).trimEnd()
+  }
+  return null
 }
 
 const TASK_FIELDS = ['final_string_data', 'final_data']

@@ -25,8 +25,11 @@ export class Malformed extends Error {
     super(filled(sentence, facts))
   }
 
-  /** @param {string} what @param {string} reason */
-  static expected(what, reason) {
-    return new Malformed(malformed.expected, { what, reason })
+  /**
+   * Of bytes that cannot be read: what they should have been, with the facts of that, and why they are not.
+   * @param {string} what @param {string} reason @param {Record<string, unknown>} [facts]
+   */
+  static expected(what, reason, facts = {}) {
+    return new Malformed(malformed.expected, { what: filled(what, facts), reason })
   }
 }

@@ -129,20 +129,21 @@ function readPacket(value, json, start) {
 }
 
 /**
- * JSON of a foreign hand: its value, and its text. Throws Malformed, which says what was expected.
+ * JSON of a foreign hand: its value, and its text. Throws Malformed, which says what was expected, with the facts in
+ * their places.
  *
  * Half a surrogate pair is mended to U+FFFD: a text field with a maximum length cuts an emoji in two, and browsers send it,
  * but not every reader of JSON takes it.
- * @param {Buffer} bytes @param {string} expected @returns {{value: any, json: string}}
+ * @param {Buffer} bytes @param {string} expected @param {Record<string, unknown>} [facts] @returns {{value: any, json: string}}
  */
-export function decode(bytes, expected) {
-  if (!isUtf8(bytes)) throw Malformed.expected(expected, 'this is not UTF-8')
+export function decode(bytes, expected, facts) {
+  if (!isUtf8(bytes)) throw Malformed.expected(expected, 'this is not UTF-8', facts)
   const written = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8')
   const json = /\\u[dD]/.test(written) ? written.replace(ESCAPE, mendSurrogate) : written
   try {
     return { value: JSON.parse(json), json }
   } catch (error) {
-    throw Malformed.expected(expected, /** @type {Error} */ (error).message)
+    throw Malformed.expected(expected, /** @type {Error} */ (error).message, facts)
   }
 }
 
@@ -155,13 +156,13 @@ function mendSurrogate(escape) {
 
 /**
  * The value, once each field is what it may be. Throws Malformed.
- * @param {unknown} value @param {Shape} shape @param {string} expected @returns {any}
+ * @param {unknown} value @param {Shape} shape @param {string} expected @param {Record<string, unknown>} [facts] @returns {any}
  */
-export function check(value, shape, expected) {
-  if (!object(value)) throw Malformed.expected(expected, 'this is no JSON object')
+export function check(value, shape, expected, facts) {
+  if (!object(value)) throw Malformed.expected(expected, 'this is no JSON object', facts)
   const said = /** @type {Record<string, unknown>} */ (value)
   for (const name in shape) {
-    if (!shape[name](said[name])) throw Malformed.expected(expected, `${name} is missing, or of another type`)
+    if (!shape[name](said[name])) throw Malformed.expected(expected, `${name} is missing, or of another type`, facts)
   }
   return said
 }
@@ -170,10 +171,9 @@ export function check(value, shape, expected) {
  * The data of a packet, once each field is what it may be. Throws Malformed.
  * @param {Packet} packet @param {Shape} shape @returns {any}
  */
-export function checkData(packet, shape) {
-  const { packet_type } = packet
+export function checkData({ packet_type, data }, shape) {
   const fields = Object.keys(shape).join(', ')
-  return check(JSON.parse(packet.data), shape, filled(agreed.malformed.packet_data, { packet_type, fields }))
+  return check(JSON.parse(data), shape, agreed.malformed.packet_data, { packet_type, fields })
 }
 
 /**
